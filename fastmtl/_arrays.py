@@ -1,0 +1,100 @@
+"""Arrays at the door: what may come in, how it is read without a copy, and how results go back out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+Array = Any
+"""A dense array: NumPy on the CPU, CuPy on the GPU; shapes and dtypes stand in the docstrings."""
+
+PANEL_BYTES = 1 << 24
+"""Work memory of one converted panel of X: large enough for full BLAS speed, small beside any X worth a panel."""
+
+
+def is_sparse(X: Any) -> bool:
+    """Tell whether X is a scipy.sparse matrix or array, without importing scipy."""
+    module = sys.modules.get("scipy.sparse")
+    return module is not None and module.issparse(X)
+
+
+def feature_names(X: Any) -> list[str] | None:
+    """Column names of a pandas or polars frame, None for anything else."""
+    columns = getattr(X, "columns", None)
+    if columns is None or isinstance(X, np.ndarray) or not hasattr(X, "to_numpy"):
+        name = getattr(X, "name", None)
+        return [str(name)] if isinstance(name, str) and hasattr(X, "to_numpy") else None
+    return [str(c) for c in columns]
+
+
+def as_ndarray(A: Any, name: str) -> np.ndarray:
+    """Read A as a real NumPy array without copying where its owner allows it.
+
+    Raises
+    ------
+    TypeError
+        Masked, object, string, complex or structured arrays, and device arrays.
+    ValueError
+        Ragged nested lists.
+    """
+    if isinstance(A, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array; pass {name}.filled(nan) for gaps in Y, or drop the masked rows")
+    if is_sparse(A):
+        raise TypeError(f"{name} is sparse, a dense array was expected; pass {name}.toarray()")
+    if not isinstance(A, np.ndarray):
+        A = _to_numpy(A, name)
+    if A.dtype.kind not in "biuf":
+        raise TypeError(f"{name} has dtype {A.dtype}, a real numeric dtype was expected; convert it, e.g. {name}.astype(float)")
+    return A
+
+
+def _to_numpy(A: Any, name: str) -> np.ndarray:
+    if hasattr(A, "to_numpy"):
+        A = A.to_numpy()
+    elif hasattr(A, "detach"):
+        A = A.detach()
+        if getattr(A.device, "type", "cpu") != "cpu":
+            raise TypeError(f"{name} is a torch tensor on {A.device}; pass {name}.cpu(), or use backend='gpu'")
+        A = A.numpy()
+    try:
+        return np.asarray(A)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be read as an array ({error}); pass a rectangular array") from error
+
+
+def compute_dtype(dtype: np.dtype) -> np.dtype:
+    """Floating dtype that fits are returned in: float32 for float16 and float32, float64 for all else."""
+    return np.dtype(np.float32) if dtype in (np.dtype(np.float16), np.dtype(np.float32)) else np.dtype(np.float64)
+
+
+def is_native(A: np.ndarray) -> bool:
+    """Tell whether BLAS can read the 2-D array A in place: native float32/float64, aligned, C or F contiguous."""
+    return (
+        A.dtype in (np.dtype(np.float32), np.dtype(np.float64))
+        and A.dtype.isnative
+        and A.flags.aligned
+        and (A.flags.c_contiguous or A.flags.f_contiguous)
+    )
+
+
+def panels(length: int, width_bytes: int, budget: int = PANEL_BYTES) -> Iterator[slice]:
+    """Slices that cover `range(length)` when one unit of it takes `width_bytes` of work memory."""
+    step = max(1, budget // max(1, width_bytes))
+    for low in range(0, length, step):
+        yield slice(low, min(length, low + step))
+
+
+def check_finite(A: np.ndarray, name: str, *, gaps: bool = False) -> None:
+    """Raise a ValueError when A holds inf, or NaN unless `gaps`, naming the first place."""
+    if A.dtype.kind != "f":
+        return
+    for part in panels(A.shape[0], A.itemsize * max(1, A[:1].size)):
+        block = A[part]
+        bad = np.isinf(block) if gaps else ~np.isfinite(block)
+        if bad.any():
+            where = tuple(int(i[0]) for i in np.nonzero(bad))
+            place = ", ".join(str(i + (part.start if axis == 0 else 0)) for axis, i in enumerate(where))
+            raise ValueError(f"{name} holds {block[where]} at [{place}]; every entry must be finite: drop or impute it")

@@ -1,0 +1,144 @@
+"""What a penalty is: a function of W with a prox and a conjugate."""
+
+from __future__ import annotations
+
+import math
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._arrays import Array
+
+
+class Lowered(NamedTuple):
+    """A penalty in the block form that the kernels take.
+
+    `order` (p,) permutes features so that blocks are contiguous (None: already so); the strengths are those of
+    `fastmtl_kernels._interface.BlockShrink`, with inf in `l2` for an excluded block.
+    """
+
+    order: Array | None
+    ptr: Array
+    l1: Array
+    l2: Array
+    ridge: Array
+    positive: bool
+
+
+@dataclass(frozen=True)
+class Penalty(ABC):
+    """A convex penalty on the coefficients W (p, t), zero at W = 0.
+
+    A subclass needs `value`, `prox`, `conjugate` and, for a useful gap before the optimum, `dual_scale`; those that are
+    block-separable give `lower` as well and get compiled kernels.
+
+    Attributes
+    ----------
+    alpha : float or None
+        Strength; None until the door fills it in.
+    """
+
+    alpha: float | None = None
+
+    name = "penalty"
+
+    def with_alpha(self, alpha: float) -> Any:
+        """The same penalty at another strength."""
+        return replace(self, alpha=check_alpha(alpha))
+
+    @abstractmethod
+    def value(self, W: Array) -> float:
+        """The penalty at W (p, t); inf outside its domain."""
+
+    @abstractmethod
+    def prox(self, W: Array, step: float) -> Array:
+        """`argmin_U 1/2 |U - W|_F^2 + step * penalty(U)`, a new array."""
+
+    @abstractmethod
+    def conjugate(self, V: Array) -> float:
+        """`sup_W <V, W> - penalty(W)`: 0 or inf for a norm."""
+
+    def dual_scale(self, V: Array) -> float:
+        """Largest `a >= 0` for which `conjugate(a V)` is finite; inf when it always is.
+
+        The default bisects on `conjugate`, to full precision and from below.
+        """
+        if math.isfinite(self.conjugate(V)):
+            low, high = 1.0, 2.0
+            while math.isfinite(self.conjugate(high * V)):
+                low, high = high, 2.0 * high
+                if high > 1e300:
+                    return math.inf
+        else:
+            low, high = 0.0, 1.0
+        while high - low > 4 * sys.float_info.epsilon * high:
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if math.isfinite(self.conjugate(middle * V)) else (low, middle)
+        return low
+
+    def alpha_max(self, V: Array) -> float:
+        """Smallest alpha at which W = 0 is optimal when `V` (p, t) is the negative gradient at the null fit."""
+        scale = self.with_alpha(1.0).dual_scale(V)
+        return 0.0 if math.isinf(scale) else math.inf if scale == 0 else round_up(1.0 / scale)
+
+    def lower(self, p: int) -> Lowered | None:
+        """The block form over p features, None when the penalty has none."""
+        return None
+
+    def free(self, p: int) -> Array:
+        """Mask (p,) of features that are never penalised."""
+        return np.zeros(p, dtype=bool)
+
+    def excluded(self, p: int) -> Array:
+        """Mask (p,) of features that are kept at zero."""
+        return np.zeros(p, dtype=bool)
+
+    def check(self, p: int, t: int) -> None:
+        """Raise a ValueError when the penalty does not fit p features and t tasks."""
+
+    @property
+    def is_rotation_invariant(self) -> bool:
+        """Whether `penalty(W Q) = penalty(W)` for every orthogonal Q."""
+        return False
+
+    def __str__(self) -> str:
+        return f"{self.name}(alpha={self.alpha})"
+
+
+def round_up(value: float) -> float:
+    """A few units in the last place above `value`, so that the bound holds after rounding."""
+    return value * (1.0 + 8.0 * sys.float_info.epsilon)
+
+
+def check_alpha(alpha: Any, name: str = "alpha") -> float:
+    """A finite, non-negative float, or an error naming the argument."""
+    if isinstance(alpha, (bool, np.bool_)) or not isinstance(alpha, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} is {alpha!r}, a number was expected; see fastmtl.alpha_max for the useful range")
+    if not (math.isfinite(alpha) and alpha >= 0):
+        raise ValueError(f"{name} is {alpha}, a finite number >= 0 was expected; see fastmtl.alpha_max for the useful range")
+    return float(alpha)
+
+
+def check_fraction(value: Any, name: str) -> float:
+    """A float in [0, 1], or an error naming the argument."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} is {value!r}, a number in [0, 1] was expected")
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value}, a number in [0, 1] was expected")
+    return float(value)
+
+
+def check_weights(weights: Any, name: str) -> tuple[float, ...] | None:
+    """Non-negative weights (inf allowed) as a tuple, or an error naming the argument."""
+    if weights is None:
+        return None
+    array = np.asarray(weights, dtype=np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"{name} has shape {array.shape}, one weight each was expected; pass a 1-D sequence")
+    if np.isnan(array).any() or (array < 0).any():
+        bad = int(np.flatnonzero(np.isnan(array) | (array < 0))[0])
+        raise ValueError(f"{name}[{bad}] is {array[bad]}; weights must be >= 0 (0 = never penalised, inf = excluded)")
+    return tuple(array.tolist())
