@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array
-from ._base import Lowered, Penalty
+from ._base import Lowered, Penalty, check_alpha, round_up
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class BlockPenalty(Penalty):
         V = np.where(free[:, None], 0.0, V) if free.any() else V
         V = V if form.order is None else V[form.order]
         scale = gauge_scale(V, form, np.ones(len(form.l2), dtype=bool))
-        return 0.0 if math.isinf(scale) else math.inf if scale == 0 else (1.0 / scale) * (1 + 8 * np.finfo(float).eps)
+        return 0.0 if math.isinf(scale) else math.inf if scale == 0 else round_up(1.0 / scale)
 
 
 def _times(alpha: float, strengths: Array) -> Array:
