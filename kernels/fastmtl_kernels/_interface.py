@@ -45,17 +45,30 @@ class Quadratic(NamedTuple):
     constant: float
 
 
+class Panel(NamedTuple):
+    """A run of neighbouring blocks that is swept in cache: its place, its Gram matrix and its block curvatures."""
+
+    low: int  # first row
+    high: int  # one past the last row
+    first: int  # first block
+    last: int  # one past the last block
+    gram: Array  # (high - low, high - low)
+    curvature: Array  # (last - first,) largest eigenvalue of each diagonal block
+
+
 class Columns(NamedTuple):
     """Columns of a gathered design for the residual form; dense when `indices` is empty, CSC otherwise.
 
     Dense: `data` is (s, n), one feature a contiguous row. CSC: `data` (nnz,), `indices` (nnz,) int64,
     `indptr` (s + 1,) int64. `center` (s,) is subtracted lazily from every CSC column (zeros when dense).
+    `panels` is what `prepare_columns` computed once for all later sweeps.
     """
 
     data: Array
     indices: Array
     indptr: Array
     center: Array
+    panels: tuple[Panel, ...] = ()
 
 
 class Descent(NamedTuple):
@@ -92,6 +105,18 @@ class Kernels(Protocol):
 
     def sweep_batch(self, quadratics: list[Quadratic], shrinks: list[BlockShrink], tols: Array, max_epochs: int) -> list[Descent]:
         """`sweep` for many small problems in one call."""
+        ...
+
+    def prepare_columns(self, data: Array, shrink: BlockShrink) -> Columns:
+        """Columns of a dense gathered design (s, n), with whatever the sweeps reuse from epoch to epoch."""
+        ...
+
+    def block_scores(self, V: Array, shrink: BlockShrink) -> Array:
+        """`|S(V_b, l1)|_F / l2_b` (B,), the largest `|v| / l1` where l2 = 0: above 1 the block must leave zero."""
+        ...
+
+    def duality_gap(self, linear: Array, gradient: Array, W: Array, constant: float, shrink: BlockShrink) -> float:
+        """Duality gap of the compact problem, see `Quadratic`, with the scaled residual as dual point."""
         ...
 
     def sweep_columns(
