@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -54,14 +53,15 @@ class Certificate:
 class Check:
     """A certificate with what was computed on the way and what solvers go on from.
 
-    `scores` (p, t) is V = X'(omega theta) of the unscaled dual direction; `residual` (n, t) is that direction in weighted
-    units; `theta` (n, t) is the dual point that the bound was taken at.
+    `residual` (n, t) is the weighted residual less its part in the span of the unpenalised columns, `scores` (p, t) its
+    V = X'(omega residual); `scale * direction` (n, t) is the weighted dual point that the bound was taken at.
     """
 
     certificate: Certificate
     scores: Array
     residual: Array
-    theta_scale: float
+    direction: Array
+    scale: float
 
 
 def evaluate(problem: Problem, coef: Array, intercept: Array, rows: Array | None = None, candidate: Array | None = None) -> Check:
@@ -82,20 +82,24 @@ def evaluate(problem: Problem, coef: Array, intercept: Array, rows: Array | None
     Check
     """
     coef = np.asarray(coef, dtype=np.float64)
-    fitted = problem.design.predict(coef, rows) if coef.shape[0] else np.zeros(problem.Y.shape)
+    if rows is not None and len(rows) == problem.design.p:
+        coef, rows = _full(problem, coef, rows), None
+    fitted = problem.design.predict(coef, rows) if coef.any() else np.zeros(problem.Y.shape)
     residual = problem.weighted(problem.Y - fitted - np.asarray(intercept, dtype=np.float64))
     loss = 0.5 * problem.unit * float(np.vdot(residual, residual))
     penalty = _penalty_value(problem, coef, rows)
-    direction = project_off(project_off(residual, problem.basis), problem.basis)
-    if len(problem.free) and getattr(problem.penalty, "positive", False):
+    direction = plain = project_off(project_off(residual, problem.basis), problem.basis)
+    if len(problem.sign_free):
         direction = _sign_constrained(problem, residual, coef, rows)
     dual, scale, V, infeasibility = dual_bound(problem, direction)
+    if direction is not plain:
+        V = problem.unit * problem.design.correlate(problem.weighted(plain))
     if candidate is not None:
         other = project_off(problem.weighted(np.asarray(candidate, dtype=np.float64)), problem.basis)
         bound, *_ = dual_bound(problem, other)
         dual = max(dual, bound)
     primal = loss + penalty
-    return Check(_certificate(problem, primal, dual, infeasibility, coef), V, direction, scale)
+    return Check(_certificate(problem, primal, dual, infeasibility, coef), V, plain, direction, scale)
 
 
 def _certificate(problem: Problem, primal: float, dual: float, infeasibility: float, coef: Array) -> Certificate:
@@ -110,11 +114,15 @@ def _certificate(problem: Problem, primal: float, dual: float, infeasibility: fl
 
 
 def _penalty_value(problem: Problem, coef: Array, rows: Array | None) -> float:
-    if rows is None or coef.shape[0] == problem.design.p:
-        return problem.penalty.value(coef)
+    return problem.penalty.value(_full(problem, coef, rows))
+
+
+def _full(problem: Problem, coef: Array, rows: Array | None) -> Array:
+    if rows is None:
+        return coef
     full = np.zeros((problem.design.p, coef.shape[1]))
     full[rows] = coef
-    return problem.penalty.value(full)
+    return full
 
 
 def dual_bound(problem: Problem, direction: Array) -> tuple[float, float, Array, float]:
@@ -134,11 +142,11 @@ def dual_bound(problem: Problem, direction: Array) -> tuple[float, float, Array,
     V = problem.unit * problem.design.correlate(problem.weighted(direction))
     infeasibility = 0.0
     if len(problem.free):
-        left = V[problem.free]
-        if getattr(problem.penalty, "positive", False):
-            left = np.maximum(left, 0.0)
-        infeasibility = float(np.abs(left).max())
+        infeasibility = float(np.abs(V[problem.free]).max())
         V[problem.free] = 0.0
+    if len(problem.sign_free):
+        infeasibility = float(np.maximum(V[problem.sign_free], 0.0).max())
+        V[problem.sign_free] = np.minimum(V[problem.sign_free], 0.0)
     cross = problem.unit * float(np.vdot(direction, problem.weighted(problem.Y)))
     square = problem.unit * float(np.vdot(direction, direction))
     if not (math.isfinite(cross) and math.isfinite(square)) or square == 0.0:
@@ -156,10 +164,8 @@ def dual_bound(problem: Problem, direction: Array) -> tuple[float, float, Array,
 
 def _sign_constrained(problem: Problem, residual: Array, coef: Array, rows: Array | None) -> Array:
     """Project a residual so that free features under W >= 0 have V = 0 where used and V <= 0 where not."""
-    full: Any = np.zeros((problem.design.p, coef.shape[1]))
-    full[slice(None) if rows is None else rows] = coef
-    columns = problem.weighted(problem.design.take(problem.free).T)
-    used = full[problem.free] > 0.0
+    columns = problem.weighted(problem.design.take(problem.sign_free).T)
+    used = _full(problem, coef, rows)[problem.sign_free] > 0.0
     out = np.empty_like(residual)
     for t in range(residual.shape[1]):
         active = used[:, t]

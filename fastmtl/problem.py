@@ -57,8 +57,17 @@ class Problem:
 
     @cached_property
     def free(self) -> Array:
-        """Indices of features that no term of the penalty touches."""
-        return np.flatnonzero(self.penalty.free(self.design.p))
+        """Indices of features that neither a term of the penalty nor a sign constraint touches."""
+        return np.empty(0, dtype=np.int64) if self._positive else np.flatnonzero(self.penalty.free(self.design.p))
+
+    @cached_property
+    def sign_free(self) -> Array:
+        """Indices of features that only a sign constraint touches."""
+        return np.flatnonzero(self.penalty.free(self.design.p)) if self._positive else np.empty(0, dtype=np.int64)
+
+    @property
+    def _positive(self) -> bool:
+        return bool(getattr(self.penalty, "positive", False))
 
     @cached_property
     def intercept_basis(self) -> Array:
@@ -99,9 +108,19 @@ class Problem:
     def null_gradient(self) -> Array:
         """Negative gradient (p, t) at the null fit: intercepts and free features fitted, all else zero."""
         residual = project_off(self.target, self.basis) if len(self.free) else self.target
+        if len(self.sign_free):
+            residual = self._non_negative_residual(residual)
         V = self.unit * self.design.correlate(self.weighted(residual))
         V[self.free] = 0.0
+        V[self.sign_free] = np.minimum(V[self.sign_free], 0.0)
         return V
+
+    def _non_negative_residual(self, residual: Array) -> Array:
+        """What the unpenalised features leave of the targets when their coefficients must not be negative."""
+        from scipy.optimize import nnls
+
+        columns = project_off(self.weighted(self.design.take(self.sign_free).T), self.intercept_basis)
+        return np.stack([r - columns @ nnls(columns, r)[0] for r in residual.T], axis=1)
 
     def alpha_max(self) -> float:
         """Smallest alpha at which all penalised coefficients are zero."""

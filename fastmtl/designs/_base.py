@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 import numpy as np
 
-from .._arrays import Array
+from .._arrays import Array, panels
+from ._cross_products import accumulate
 
 
 class Design(ABC):
@@ -18,10 +20,13 @@ class Design(ABC):
         (n, p).
     dtype : numpy.dtype
         float32 or float64: the dtype of coefficients returned for this design.
+    prefers_gram : bool
+        Whether gathering columns as dense rows would waste memory, so that restricted problems use Gram matrices.
     """
 
     shape: tuple[int, int]
     dtype: np.dtype
+    prefers_gram: bool = False
 
     @property
     def n(self) -> int:
@@ -52,6 +57,39 @@ class Design(ABC):
     @abstractmethod
     def sq_norms(self, weight: Array | None = None) -> Array:
         """Squared column norms `sum_i weight_i x_ij^2` (p,) in float64."""
+
+    def second_moments(self, weight: Array, centre: Array | None = None, *, single: bool = False) -> Array:
+        """`sum_i weight_i (x_i - centre)(x_i - centre)'` (p, p), Fortran order, lower triangle only.
+
+        Parameters
+        ----------
+        weight : ndarray of shape (n,)
+            Non-negative.
+        centre : ndarray of shape (p,), optional
+            The weighted column means.
+        single : bool
+            Accumulate and return float32.
+        """
+        moments = np.empty((self.p, self.p), dtype=np.float32 if single else np.float64, order="F")
+        for part in panels(self.p, 8 * self.n):
+            block = self.take(np.arange(part.start, part.stop)) * weight
+            if centre is not None:
+                block -= centre[part][:, None] * weight
+            moments[part.start :, part] = self.correlate(block.T)[part.start :]
+            if centre is not None:
+                moments[part.start :, part] -= np.outer(centre[part.start :], block.sum(axis=1))
+        return moments
+
+    def inner_products(self, weight: Array, centre: Array | None = None) -> Array:
+        """`sqrt(weight_i weight_k) (x_i - centre)'(x_k - centre)` (n, n), Fortran order, lower triangle only."""
+        root = np.sqrt(weight)
+
+        def blocks(subtract: Array | None) -> Iterator[Array]:
+            for part in panels(self.p, 8 * self.n):
+                block = self.take(np.arange(part.start, part.stop))
+                yield ((block if subtract is None else block - subtract[part][:, None]) * root).T
+
+        return accumulate(blocks, centre, lambda K: None, self.n, np.float64, early=True)
 
     @abstractmethod
     def check_finite(self, name: str = "X") -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from .._arrays import Array, check_finite, compute_dtype, is_native, panels
+from .._arrays import PANEL_BYTES, Array, check_finite, compute_dtype, is_native, panels
 from ._base import Design
+from ._cross_products import accumulate
 
 PANEL_FLOPS = 1.5e9
 """Work of one product panel: below 50 ms on a current core, so that an interrupt is never kept waiting."""
@@ -53,7 +56,7 @@ class DenseDesign(Design):
 
     def predict(self, W: Array, rows: Array | None = None) -> Array:
         W = np.asarray(W, dtype=np.float64)
-        if rows is not None and len(rows) < self.p:
+        if rows is not None:
             return self._predict_rows(W, rows)
         t = W.shape[1]
         if self._by_rows:
@@ -91,6 +94,55 @@ class DenseDesign(Design):
             else:
                 out[target] += np.einsum("i,ij,ij->j", weight[part] if self._by_rows else weight, block, block)
         return out
+
+    def _square_panels(self, length: int, order: int, converted: bool) -> list[slice]:
+        """Slices of `length` for a product of the given order, limited by work memory where X is converted."""
+        step = max(1, int(PANEL_FLOPS) // order**2)
+        if converted or not self._direct:
+            step = max(1, min(step, PANEL_BYTES // (8 * order)))
+        return [slice(low, min(length, low + step)) for low in range(0, length, step)]
+
+    def second_moments(self, weight: Array, centre: Array | None = None, *, single: bool = False) -> Array:
+        even = np.ptp(weight) == 0.0
+        factor = float(weight[0]) if even else 1.0
+        dtype = np.float32 if single else np.float64
+        parts = self._square_panels(self.n, self.p, converted=single or not even)
+
+        def blocks(subtract: Array | None) -> Iterator[Array]:
+            for part in parts:
+                block = self.X[part]
+                if subtract is not None:
+                    block = block - subtract
+                if not even:
+                    block = block * np.sqrt(weight[part])[:, None]
+                yield block.T
+
+        def correct(moments: Array) -> None:
+            moments -= np.outer((1.0 / factor) * weight.sum() * centre, centre)
+
+        moments = accumulate(blocks, centre, correct, self.p, dtype, early=single)
+        if even:
+            moments *= dtype(factor)
+        return moments
+
+    def inner_products(self, weight: Array, centre: Array | None = None) -> Array:
+        root = np.sqrt(weight)
+        parts = self._square_panels(self.p, self.n, converted=False)
+
+        def blocks(subtract: Array | None) -> Iterator[Array]:
+            for part in parts:
+                block = self.X[:, part]
+                yield block if subtract is None else block - subtract[part]
+
+        def correct(products: Array) -> None:
+            along = self.predict(centre[:, None])[:, 0]
+            products -= along[:, None]
+            products -= along - float(centre @ centre)
+
+        products = accumulate(blocks, centre, correct, self.n, np.float64)
+        products *= root[:, None]
+        products *= root
+        return products
 
     def check_finite(self, name: str = "X") -> None:
         check_finite(self.X, name)

@@ -20,7 +20,7 @@ class ScaledDesign(Design):
 
     def __init__(self, base: Design, scale: np.ndarray) -> None:
         self.base, self.scale = base, scale
-        self.shape, self.dtype = base.shape, base.dtype
+        self.shape, self.dtype, self.prefers_gram = base.shape, base.dtype, base.prefers_gram
 
     def predict(self, W: Array, rows: Array | None = None) -> Array:
         scale = self.scale if rows is None else self.scale[rows]

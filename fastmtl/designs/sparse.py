@@ -19,6 +19,8 @@ class SparseDesign(Design):
         CSC or CSR; other formats are converted to CSC by the door. Duplicate entries count as their sum.
     """
 
+    prefers_gram = True
+
     def __init__(self, X: Any) -> None:
         self.X = X
         self.shape = (int(X.shape[0]), int(X.shape[1]))
@@ -35,7 +37,7 @@ class SparseDesign(Design):
 
     def predict(self, W: Array, rows: Array | None = None) -> Array:
         W = np.ascontiguousarray(W, dtype=np.float64)
-        if rows is None or len(rows) == self.p:
+        if rows is None:
             if self._plain:
                 return np.asarray(self.X @ W)
             rows = np.arange(self.p)

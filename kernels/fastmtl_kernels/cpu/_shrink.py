@@ -86,7 +86,7 @@ def block_scores(V, ptr, l1, l2, positive, out):
             top = 0.0
             for j in range(ptr[b], ptr[b + 1]):
                 if l1[j] == 0.0:
-                    top = np.inf
+                    top = np.inf if not positive or V[j].max() > 0.0 else top
                     continue
                 for c in range(t):
                     size = V[j, c] if positive else abs(V[j, c])
@@ -97,7 +97,7 @@ def block_scores(V, ptr, l1, l2, positive, out):
 
 @jit
 def _feasible_scale(V, ptr, l1, l2, ridge, positive, start):
-    """Largest a <= start with `|S(a V_b, l1)|_F <= l2_b` in every block without ridge.
+    """Largest a <= start with `|S(a V_b, l1)|_F <= l2_b` in every penalised block without ridge.
 
     Each block's function of a is convex and increasing, so Newton from a point that violates it comes down
     monotonically to the root.
@@ -105,7 +105,7 @@ def _feasible_scale(V, ptr, l1, l2, ridge, positive, start):
     a = start
     t = V.shape[1]
     for b in range(len(ptr) - 1):
-        if ridge[b] > 0.0:
+        if ridge[b] > 0.0 or (l2[b] == 0.0 and l1[ptr[b]] == 0.0):
             continue
         for _ in range(60):
             norm = block_norm(V, ptr[b], ptr[b + 1], a, l1, positive)

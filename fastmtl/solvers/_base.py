@@ -1,0 +1,120 @@
+"""What every solver takes and gives, and the one place where tolerances are decided."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .._arrays import Array
+from .._status import Status
+from ..certificate import Certificate
+
+INNER_SHARE = 0.3
+"""Share of the tolerance that a restricted problem may use up: what is left covers the features outside it."""
+STALL_ROUNDS = 6
+"""Outer iterations without a smaller gap after which a run is called stalled."""
+
+
+@dataclass
+class Monitor:
+    """Watches a run: stops it on a time limit or on a callback's wish, and keeps the history.
+
+    Attributes
+    ----------
+    deadline : float
+        `time.perf_counter()` value after which the run ends.
+    callback : callable, optional
+        Called with a dict (iteration, gap, relative_gap, n_active, seconds); a true answer ends the run.
+    progress : callable, optional
+        Called likewise for display; its answer is ignored.
+    history : list of tuple
+        (seconds, relative gap, active rows) at every outer iteration.
+    """
+
+    deadline: float = np.inf
+    callback: Callable[[dict[str, Any]], Any] | None = None
+    progress: Callable[[dict[str, Any]], Any] | None = None
+    started: float = field(default_factory=time.perf_counter)
+    history: list[tuple[float, float, int]] = field(default_factory=list)
+
+    def __call__(self, iteration: int, certificate: Certificate, n_active: int) -> Status | None:
+        """Record one outer iteration; a status when the run must end."""
+        seconds = time.perf_counter() - self.started
+        self.history.append((seconds, certificate.relative_gap, n_active))
+        if self.callback is not None or self.progress is not None:
+            report = {
+                "iteration": iteration,
+                "gap": certificate.gap,
+                "relative_gap": certificate.relative_gap,
+                "n_active": n_active,
+                "seconds": seconds,
+            }
+            if self.progress is not None:
+                self.progress(report)
+            if self.callback is not None and self.callback(report):
+                return Status.INTERRUPTED
+        return Status.TIME_LIMIT if self.late() else None
+
+    def late(self) -> bool:
+        """Whether the time limit has passed."""
+        return time.perf_counter() >= self.deadline
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a run.
+
+    Attributes
+    ----------
+    kernels : module
+        A kernel module satisfying `fastmtl_kernels._interface.Kernels`.
+    tol : float
+        Bound on the relative gap.
+    max_iter : int
+        Bound on outer iterations.
+    monitor : Monitor
+    """
+
+    kernels: Any
+    tol: float = 1e-6
+    max_iter: int = 1000
+    monitor: Monitor = field(default_factory=Monitor)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a solver returns, in the coordinates of its problem.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (p, t)
+    intercept : ndarray of shape (t,)
+    certificate : Certificate
+        Of exactly these coefficients.
+    status : Status
+    n_iter : int
+        Outer iterations.
+    dual : callable or None
+        Gives the dual point theta (n, t) behind the bound.
+    """
+
+    coef: Array
+    intercept: Array
+    certificate: Certificate
+    status: Status
+    n_iter: int
+    dual: Callable[[], Array] | None = None
+    factors: tuple[Array, Array] | None = None
+
+
+def verdict(certificate: Certificate, tol: float, eps: float) -> Status | None:
+    """OPTIMAL within `tol`; OPTIMAL_TO_PRECISION within rounding of the dtype with that eps; None otherwise."""
+    if certificate.relative_gap <= tol:
+        return Status.OPTIMAL
+    if np.isfinite(certificate.relative_gap) and certificate.relative_gap <= 64.0 * eps * certificate.scale:
+        return Status.OPTIMAL_TO_PRECISION
+    return None

@@ -1,0 +1,109 @@
+"""The two forms of a restricted problem: with a Gram matrix, or with the residual."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastmtl_kernels._interface import BlockShrink, Quadratic
+
+from .._arrays import Array
+
+GRAM_EPOCHS = 30
+"""Epochs a restricted problem is expected to take when the two forms are compared."""
+
+
+class GramForm:
+    """Descent on `1/2 |Y - XW|^2 + penalty(W)` through G = X'X: an epoch does not depend on n."""
+
+    def __init__(self, kernels: Any, gram: Array, gradient: Array, coef: Array, constant: float, shrink: BlockShrink) -> None:
+        t = coef.shape[1]
+        # Compiled sweeps of few tasks read whole columns.
+        order = "F" if t < 8 else "C"
+        linear = np.asarray(gradient + gram @ coef, order=order)
+        gradient, coef = np.array(gradient, order=order), np.array(coef, order=order)
+        self.quadratic = Quadratic(gram[None], np.ones(t), linear, gradient, coef, constant)
+        self.kernels, self.shrink = kernels, shrink
+        self.gap = np.inf
+        self.epochs = 0
+
+    @property
+    def coef(self) -> Array:
+        """W (s, t)."""
+        return self.quadratic.coef
+
+    def advance(self, tol: float, epochs: int) -> float:
+        """Sweep at most `epochs` times; the duality gap reached."""
+        done = self.kernels.sweep(self.quadratic, self.shrink, tol, epochs)
+        self.epochs += done.epochs
+        self.gap = done.gap
+        return self.gap
+
+    def state(self) -> tuple[Array, Array]:
+        """Copies of W and of what follows it affinely."""
+        return self.quadratic.coef.copy(), self.quadratic.gradient.copy()
+
+    def value(self, coef: Array, gradient: Array) -> float:
+        """The objective at a state."""
+        q = self.quadratic
+        square = 2.0 * q.constant - float(np.vdot(q.linear, coef)) - float(np.vdot(gradient, coef))
+        return 0.5 * max(square, 0.0) + self.kernels.penalty_value(coef, self.shrink)
+
+    def restore(self, coef: Array, gradient: Array) -> None:
+        """Move to a state."""
+        self.quadratic.coef[...], self.quadratic.gradient[...] = coef, gradient
+
+    def move_to(self, coef: Array) -> None:
+        """Move to coefficients whose gradient is not known yet."""
+        q = self.quadratic
+        used = np.flatnonzero(coef.any(axis=1))
+        self.restore(coef, q.linear - q.gram[0][used].T @ coef[used])
+
+
+class ResidualForm:
+    """Descent through the residual: nothing of size s x s, an epoch costs two products with the gathered columns."""
+
+    def __init__(self, kernels: Any, data: Array, target: Array, residual: Array, coef: Array, shrink: BlockShrink) -> None:
+        self.kernels, self.shrink = kernels, shrink
+        self.columns = kernels.prepare_columns(data, shrink)
+        self.residual = np.array(residual, order="C")
+        self.coef = np.array(coef, order="C")
+        self.target = target
+        self.constant = 0.5 * float(np.vdot(target, target))
+        self._weight = np.ones((1, 1))
+        self.gap = np.inf
+        self.epochs = 0
+
+    def advance(self, tol: float, epochs: int) -> float:
+        """Sweep `epochs` times; the duality gap reached."""
+        moved = self.kernels.sweep_columns(self.columns, self.residual, self.coef, self._weight, self.shrink, epochs)
+        self.epochs += epochs
+        gradient = self.columns.data @ self.residual
+        # <linear, W> = <Y, XW> = <Y, Y - R>: no product with Y is needed.
+        cross = 2.0 * self.constant - float(np.vdot(self.target, self.residual))
+        self.gap = self.kernels.duality_gap(gradient, gradient, self.coef, self._shifted(gradient, cross), self.shrink)
+        return self.gap if moved > 0.0 else min(self.gap, 0.0)
+
+    def _shifted(self, gradient: Array, linear_dot_coef: float) -> float:
+        """The constant for which `2 constant - <gradient, W>` is <Y, R>, as `duality_gap` reads it."""
+        return self.constant + 0.5 * (float(np.vdot(gradient, self.coef)) - linear_dot_coef)
+
+    def state(self) -> tuple[Array, Array]:
+        """Copies of W and of what follows it affinely."""
+        return self.coef.copy(), self.residual.copy()
+
+    def value(self, coef: Array, residual: Array) -> float:
+        """The objective at a state."""
+        return 0.5 * float(np.vdot(residual, residual)) + self.kernels.penalty_value(coef, self.shrink)
+
+    def restore(self, coef: Array, residual: Array) -> None:
+        """Move to a state."""
+        self.coef[...], self.residual[...] = coef, residual
+
+
+def gram_pays(n: int, s: int, active: int, t: int, known: bool) -> bool:
+    """Count flops: building G and descending on it, against descending through the residual."""
+    by_gram = (0 if known else n * s * s) + GRAM_EPOCHS * 2 * s * max(1, min(s, active)) * t
+    by_residual = GRAM_EPOCHS * 4 * n * s * t + 64 * n * s
+    return by_gram <= by_residual

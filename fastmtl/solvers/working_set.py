@@ -1,0 +1,245 @@
+"""Working sets over block coordinate descent: certify, choose, sweep, repeat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fastmtl_kernels._interface import BlockShrink
+
+from .._arrays import Array
+from .._status import Status
+from ..certificate import Check, evaluate
+from ..penalties import Lowered
+from ..problem import Problem
+from ._base import INNER_SHARE, STALL_ROUNDS, Outcome, Settings, verdict
+from ._forms import GramForm, ResidualForm, gram_pays
+from ._gathered import Gathered
+from .descend import descend
+
+MAX_EPOCHS = 20_000
+
+
+@dataclass(frozen=True)
+class WorkingSet:
+    """Squared loss on a shared design with a block-separable penalty.
+
+    Every outer iteration certifies the current coefficients on all the data, which also gives the score of every block;
+    adds the blocks whose score exceeds their bound, the worst first; and descends on the problem restricted to them.
+
+    References
+    ----------
+    Boisbunon, Flamary, Rakotomamonjy (2014), "Active set strategy for high-dimensional non-convex sparse optimization
+    problems"; Massias, Gramfort, Salmon (2018), "Celer", for working sets; Ndiaye et al. (2017) for safe screening.
+    """
+
+    settings: Settings
+
+    def run(self, problem: Problem, start: tuple[Array, Array] | None = None) -> Outcome:
+        """Solve; `start` holds coefficients (p, t) and intercepts (t,)."""
+        rotation = task_rotation(problem)
+        if rotation is None:
+            return _Run(self.settings, problem, start).solve()
+        small, Q = rotation
+        inner = None if start is None else (start[0] @ Q, start[1] @ Q)
+        found = _Run(self.settings, small, inner).solve()
+        coef, intercept = found.coef @ Q.T, found.intercept @ Q.T
+        coef[~found.coef.any(axis=1)] = 0.0
+        coef, intercept = coef.astype(problem.design.dtype), intercept.astype(problem.design.dtype)
+        rows = np.flatnonzero(coef.any(axis=1))
+        check = evaluate(problem, coef[rows], intercept, rows)
+        eps = float(np.finfo(problem.design.dtype).eps)
+        status = verdict(check.certificate, self.settings.tol, eps) or found.status
+        if status is Status.OPTIMAL and check.certificate.relative_gap > self.settings.tol:
+            status = Status.STALLED
+        return Outcome(coef, intercept, check.certificate, status, found.n_iter, lambda: dual_point(problem, check))
+
+
+def task_rotation(problem: Problem) -> tuple[Problem, Array] | None:
+    """The same problem on the row space of Y when there are more tasks than samples: `Y = L Q'`, W -> W Q."""
+    n, t = problem.Y.shape
+    if t <= n or not problem.penalty.is_rotation_invariant:
+        return None
+    Q, R = np.linalg.qr(problem.Y.T)
+    return replace(problem, Y=np.ascontiguousarray(R.T)), Q
+
+
+def dual_point(problem: Problem, check: Check) -> Array:
+    """The dual point theta (n, t) behind a bound, in the units of the residual."""
+    theta = check.scale * check.direction
+    if problem.root is None:
+        return theta
+    return np.divide(theta, problem.root, out=np.zeros_like(theta), where=problem.root > 0)
+
+
+class _Run:
+    """One run: the iterate and what is kept between outer iterations."""
+
+    def __init__(self, settings: Settings, problem: Problem, start: tuple[Array, Array] | None) -> None:
+        self.settings, self.problem, self.kernels = settings, problem, settings.kernels
+        p, t = problem.design.p, problem.n_tasks
+        self.form: Lowered = problem.penalty.lower(p)  # type: ignore[assignment]
+        self.usable = self._usable()
+        self._select(np.empty(0, dtype=np.int64))
+        self.coef = np.zeros((0, t))
+        self.free_coef = np.zeros((len(problem.free), t))
+        self.intercept = np.zeros(t)
+        self.gathered = Gathered(problem)
+        self._refit_unpenalised()
+        if start is not None:
+            self._warm(*start)
+
+    def _usable(self) -> Array:
+        """Mask of blocks that may enter a working set: not excluded, nor eliminated as unpenalised."""
+        form = self.form
+        free = np.zeros(self.problem.design.p, dtype=bool)
+        free[self.problem.free] = True
+        free = free if form.order is None else free[form.order]
+        return ~free[form.ptr[:-1]] & ~np.isinf(form.l2)
+
+    def _warm(self, coef: Array, intercept: Array) -> None:
+        coef = np.asarray(coef, dtype=np.float64)
+        arranged = coef if self.form.order is None else coef[self.form.order]
+        used = np.add.reduceat(arranged.any(axis=1), self.form.ptr[:-1]) > 0
+        self._select(np.flatnonzero(used & self.usable))
+        self.coef = coef[self.rows].copy()
+        if self.form.positive:
+            np.maximum(self.coef, 0.0, out=self.coef)
+        self.gathered.select(self.rows)
+        self._refit_unpenalised()
+
+    def solve(self) -> Outcome:
+        """Certify, choose, descend, repeat."""
+        settings, problem = self.settings, self.problem
+        eps = float(np.finfo(problem.design.dtype).eps)
+        best, rounds, share = np.inf, 0, INNER_SHARE
+        iteration = 0
+        while True:
+            check = self._certify()
+            gap = check.certificate.relative_gap
+            n_active = int(self.coef.any(axis=1).sum()) + len(problem.free)
+            status = verdict(check.certificate, settings.tol, eps)
+            stop = settings.monitor(iteration, check.certificate, n_active)
+            rounds = 0 if gap < 0.9 * best else rounds + 1
+            best = min(best, gap)
+            if status is None and iteration >= settings.max_iter:
+                status = Status.MAX_ITER
+            if status is None and rounds >= STALL_ROUNDS:
+                status = Status.STALLED
+            status = status or stop
+            if status is not None:
+                return self._outcome(check, status, iteration)
+            iteration += 1
+            if not self._choose(check):
+                share *= 0.1
+            target = max(share * settings.tol, 0.03 * gap if rounds == 0 else 0.0)
+            self._descend(check, target * problem.null_value / problem.unit)
+
+    def _certify(self) -> Check:
+        """Gap of the current coefficients, as they would be returned."""
+        rows, coef, intercept = self._as_returned()
+        return evaluate(self.problem, coef, intercept, rows)
+
+    def _as_returned(self) -> tuple[Array, Array, Array]:
+        dtype = self.problem.design.dtype
+        active = self.coef.any(axis=1)
+        rows = np.concatenate([self.rows[active], self.problem.free])
+        coef = np.concatenate([self.coef[active], self.free_coef]).astype(dtype, copy=False)
+        return rows, coef, self.intercept.astype(dtype, copy=False)
+
+    def _outcome(self, check: Check, status: Status, iteration: int) -> Outcome:
+        rows, values, intercept = self._as_returned()
+        coef = np.zeros((self.problem.design.p, self.problem.n_tasks), dtype=self.problem.design.dtype)
+        coef[rows] = values
+        problem = self.problem
+        return Outcome(coef, intercept, check.certificate, status, iteration, lambda: dual_point(problem, check))
+
+    def _choose(self, check: Check) -> bool:
+        """Next working set: the active blocks, those near their bound, and the worst violators; whether any is new."""
+        V = check.scores if self.form.order is None else check.scores[self.form.order]
+        shrink = BlockShrink(self.form.ptr, self.form.l1, self.form.l2, np.zeros_like(self.form.l2), self.form.positive)
+        scores = self.kernels.block_scores(V, shrink)
+        scores[~self.usable] = 0.0
+        inside = np.zeros(len(scores), dtype=bool)
+        inside[self.blocks] = True
+        starts = np.searchsorted(self._block_of_row, self.blocks)
+        used = np.add.reduceat(self.coef.any(axis=1), starts) > 0 if len(self.blocks) else np.zeros(0, dtype=bool)
+        violators = np.flatnonzero((scores > 1.0) & ~inside)
+        limit = max(2 * int(used.sum()), self._first_size())
+        if len(violators) > limit:
+            violators = violators[np.argpartition(-scores[violators], limit)[:limit]]
+        kept = self.blocks[used | (scores[self.blocks] > 0.9)]
+        self._move(np.sort(np.concatenate([kept, violators])))
+        return len(violators) > 0
+
+    def _first_size(self) -> int:
+        """So many blocks are free beside one product with X."""
+        return max(20, int(np.sqrt(self.problem.design.p * self.problem.n_tasks) / 3))
+
+    def _move(self, blocks: Array) -> None:
+        """Move to another working set, coefficients carried over."""
+        full = dict(zip(self.rows.tolist(), self.coef, strict=True))
+        self._select(blocks)
+        self.coef = np.zeros((len(self.rows), self.problem.n_tasks))
+        for i, row in enumerate(self.rows.tolist()):
+            kept = full.get(row)
+            if kept is not None:
+                self.coef[i] = kept
+
+    def _select(self, blocks: Array) -> None:
+        ptr = self.form.ptr
+        sizes = ptr[blocks + 1] - ptr[blocks]
+        places = np.repeat(ptr[blocks], sizes) + _ranges(sizes)
+        self.blocks = blocks
+        self.rows = places if self.form.order is None else self.form.order[places]
+        self._block_of_row = np.repeat(blocks, sizes)
+        self._places = places
+
+    def _shrink(self) -> BlockShrink:
+        """The penalty on the working set, over the common weight of the loss."""
+        form, unit = self.form, self.problem.unit
+        sizes = form.ptr[self.blocks + 1] - form.ptr[self.blocks]
+        ptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        l1, l2 = form.l1[self._places] / unit, form.l2[self.blocks] / unit
+        if self.problem.n_tasks == 1 and len(l1) == len(l2):
+            # One task, single rows: |w|_1 and |w|_2 are the same number, and the norm form has the second-order finish.
+            l1, l2 = np.zeros_like(l1), l1 + l2
+        return BlockShrink(ptr, l1, l2, form.ridge[self.blocks] / unit, form.positive)
+
+    def _descend(self, check: Check, tol: float) -> None:
+        problem, shrink = self.problem, self._shrink()
+        if not len(self.rows):
+            return
+        self.gathered.select(self.rows)
+        active = max(int(self.coef.any(axis=1).sum()), len(self.rows) // 2)
+        data = self.gathered.data
+        if data is None or gram_pays(problem.design.n, len(self.rows), active, problem.n_tasks, self.gathered.has_gram()):
+            gradient = check.scores[self.rows] / problem.unit
+            constant = 0.5 * float(np.vdot(problem_target(problem), problem_target(problem)))
+            form = GramForm(self.kernels, self.gathered.gram(), gradient, self.coef, constant, shrink)
+        else:
+            form = ResidualForm(self.kernels, data, problem_target(problem), check.residual, self.coef, shrink)
+        descend(form, tol, MAX_EPOCHS, self.settings.monitor.late)
+        self.coef = np.ascontiguousarray(form.coef)
+        self._refit_unpenalised()
+
+    def _refit_unpenalised(self) -> None:
+        """Intercept and free coefficients that are optimal beside the penalised ones."""
+        fitted = self.gathered.unpenalised_fit(self.coef)
+        if self.problem.fit_intercept:
+            self.intercept, fitted = fitted[0], fitted[1:]
+        self.free_coef = fitted
+
+
+def problem_target(problem: Problem) -> Array:
+    """Weighted targets with the span of every unpenalised column taken out."""
+    from ..problem import project_off
+
+    return project_off(problem.target, problem.basis) if len(problem.free) else problem.target
+
+
+def _ranges(sizes: Array) -> Array:
+    """`0..size-1` for every size, concatenated."""
+    ends = np.cumsum(sizes)
+    return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - sizes, sizes)
