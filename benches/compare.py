@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from peers import Solver
     from problems import Problem
 
-HERE = Path(__file__).resolve().parent
 CHILD = "FASTMTL_COMPARE_THREADS"
 
 
@@ -188,8 +187,8 @@ def start_again(argv: list[str], n_threads: int) -> dict[str, Any]:
     environment = dict(os.environ)
     machine.limit_threads(environment, n_threads)
     environment[CHILD] = str(n_threads)
-    environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), str(HERE.parent / "kernels")])
-    environment["NUMBA_CACHE_DIR"] = str(machine.cache_folder(HERE.parent / "kernels"))
+    environment["PYTHONPATH"] = os.pathsep.join([str(machine.ROOT), str(machine.ROOT / "kernels")])
+    environment["NUMBA_CACHE_DIR"] = str(machine.cache_folder(machine.ROOT / "kernels"))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "part.json"
         subprocess.run([sys.executable, __file__, *argv, "--json", str(report)], env=environment, check=True)
