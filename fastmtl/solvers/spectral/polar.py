@@ -1,0 +1,125 @@
+"""Duality gap in reduced coordinates, with the polar-corrected dual point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..._arrays import Array
+from ._eigen import top_eigenpairs
+from .model import Model
+
+FLOOR = 0.5
+"""Singular values of the gradient below this share of alpha are of no use to the bound or the preconditioner."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Primal value, gap and what was found on the way, in task units.
+
+    Attributes
+    ----------
+    primal, gap : float
+    residual : ndarray of shape (q, t)
+        B less its fit.
+    squares, vectors : ndarray of shape (m,), (t, m)
+        Squared singular values of the gradient above `(alpha / 2)^2`, ascending, and right singular vectors.
+    scale : float
+        Factor on the residual (after the correction) that makes the dual point.
+    correction : tuple of ndarray (q, m), (t, m), or None
+        `(S, H)`: the dual residual is the residual less `X~ Q S H'` (feature side) or `Q S H'` (sample side); None
+        when the plainly scaled residual gave the better bound.
+    """
+
+    primal: float
+    gap: float
+    residual: Array
+    squares: Array
+    vectors: Array
+    scale: float
+    correction: tuple[Array, Array] | None
+
+    @property
+    def largest(self) -> float:
+        """Spectral norm of the gradient, if above alpha / 2."""
+        return float(np.sqrt(self.squares[-1])) if len(self.squares) else 0.0
+
+
+def bound(model: Model, alpha: float, A: Array, V: Array, TA: Array) -> Bound:
+    """Certify a pair of factors: the better of the scaled and the polar-corrected residual.
+
+    For any dual residual R' the gap is `alpha |W|_* - <W, Theta(R')> + |R - R'|^2 / 2`. Scaling R until
+    `|Theta| <= alpha` costs a first-order amount. The correction sets the singular values of Theta that belong to W,
+    and any others above alpha, to exactly alpha, from both sides: each term is then quadratic in the error.
+
+    Parameters
+    ----------
+    A, V : ndarray of shape (q, k), (t, k)
+        Any factors; the gap is smallest where A is optimal for V.
+    TA : ndarray of shape (q, k)
+        `(T + ridge) A`, or a more exact product with the Gram matrix than T affords.
+    """
+    EA = model.metric(A)
+    R = model.target - TA @ V.T
+    squares, vectors = top_eigenpairs(model.gradient_gram(R), (FLOOR * alpha) ** 2)
+    norm = trace_norm(model, A, EA, V)
+    fit = float(np.vdot(model.target.T @ EA, V))
+    energy = float(np.vdot(EA.T @ TA, V.T @ V))
+    primal = 0.5 * energy - fit + 0.5 * model.total + alpha * norm
+    scale, gap = _scaled_gap(model, alpha, primal, fit, energy, squares)
+    correction = None
+    if V.shape[1]:
+        polar, candidate = _polar_gap(model, alpha, norm, R, EA, V, squares, vectors)
+        if polar < gap:
+            gap, scale, correction = polar, 1.0, candidate
+    return Bound(primal, gap, R, squares, vectors, scale, correction)
+
+
+def trace_norm(model: Model, A: Array, EA: Array, V: Array) -> float:
+    """`|U V'|_*` in task units, from k x k matrices."""
+    V = model.to_task_units(V)
+    squares, P = np.linalg.eigh(V.T @ V)
+    root = P * np.sqrt(np.maximum(squares, 0.0))
+    return float(np.sqrt(np.maximum(np.linalg.eigvalsh(root.T @ (A.T @ EA) @ root), 0.0)).sum())
+
+
+def _scaled_gap(
+    model: Model, alpha: float, primal: float, fit: float, energy: float, squares: Array
+) -> tuple[float, float]:
+    """Best multiple of the residual that is feasible, and its gap; a ridge counts as extra rows of X~."""
+    against, length = model.total - fit, model.total - 2 * fit + energy
+    scale = against / length if length > 0 else 1.0
+    if len(squares):
+        scale = min(scale, alpha / float(np.sqrt(squares[-1])))
+    return scale, primal - scale * (against - 0.5 * scale * length)
+
+
+def _polar_gap(
+    model: Model, alpha: float, norm: float, R: Array, EA: Array, V: Array, squares: Array, vectors: Array
+) -> tuple[float, tuple[Array, Array]]:
+    """Gap of the corrected residual, and the correction as factors (see `Bound.correction`)."""
+    above = int(np.count_nonzero(squares > alpha**2))
+    count = min(max(above, V.shape[1]), len(squares))
+    H = np.ascontiguousarray(vectors[:, len(squares) - count :])
+    excess = 1.0 - alpha / np.sqrt(squares[len(squares) - count :])
+    F = model.task_units_of_columns(R) @ (H * excess)
+    W_right = model.to_task_units(V)
+    theta = float(np.vdot(model.task_units_of_columns(R).T @ EA, W_right) - np.vdot(EA.T @ F, W_right.T @ H))
+    S = _lift(model, F)
+    # A change along H costs more where a task weighs less.
+    cost = 0.5 * float(np.vdot(F @ (H.T @ model.priced(H)), S))
+    return alpha * norm - theta + cost, (S, H)
+
+
+def _lift(model: Model, F: Array) -> Array:
+    """Smallest change of the residual that changes the gradient by F: `(T + ridge)^+ F`, with T in front on samples.
+
+    Without ridge T T^+ is the identity on the range that F lies in.
+    """
+    if model.on_samples and model.ridge == 0.0:
+        return F
+    # A shift within the noise makes T invertible; F lies in the range of T.
+    shift = model.noise * float(np.max(model.diagonal)) + np.finfo(float).tiny
+    S = model.solve(model.factor(np.ones(F.shape[1]), shift), np.ascontiguousarray(F))
+    return model.kernels.tridiagonal_multiply(model.diagonal, model.off, S) if model.on_samples else S

@@ -1,0 +1,252 @@
+"""Exact reduction of a data set to the tridiagonal model, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..._arrays import Array
+from ...designs import Design
+from ._eigen import Reflectors, tridiagonalise
+from .model import Model
+from .polar import Bound
+
+SINGLE_WORK = 4e8
+"""n p^2 from which halving the cost of the Gram matrix and of its tridiagonal form by float32 repays one more look at
+the data at the rank of the solution."""
+SINGLE_NOISE = 1e-6
+DOUBLE_NOISE = 1e-13
+"""Size of the errors in T relative to its largest entry: below it, a diagonal shift changes nothing that is known."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is reduced: `1/2 sum_it c_t omega_i (y_it - x_i w_t - b_t)^2`.
+
+    Attributes
+    ----------
+    design : Design
+        X (n, p).
+    targets : ndarray of shape (n, t)
+        Y less offsets.
+    omega : float or ndarray of shape (n,)
+        Sample weights, non-negative; a float when they are all equal.
+    task_weight : ndarray of shape (t,) or None
+        c, positive.
+    fit_intercept : bool
+    """
+
+    design: Design
+    targets: Array
+    omega: Any
+    task_weight: Array | None = None
+    fit_intercept: bool = True
+
+    def means(self) -> tuple[Array | None, Array | None]:
+        """Weighted means of the columns of X (p,) and of Y (t,), None without an intercept."""
+        if not self.fit_intercept:
+            return None, None
+        weights = self.weights
+        share = weights / weights.sum()
+        return self.design.correlate(share[:, None])[:, 0], share @ self.targets
+
+    @property
+    def weights(self) -> Array:
+        """Sample weights (n,)."""
+        return np.broadcast_to(np.asarray(self.omega, dtype=np.float64), (self.design.n,))
+
+    def weighted(self, A: Array, power: float = 1.0) -> Array:
+        """`omega^power A` for A (n, k)."""
+        factor = np.power(self.omega, power)
+        return A * (factor if np.ndim(factor) == 0 else factor[:, None])
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Coefficients `coef = U V'`, U (p, k), V (t, k), with intercept (t,)."""
+
+    U: Array
+    V: Array
+    intercept: Array
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A data set, its tridiagonal model, and the rotation between them.
+
+    Attributes
+    ----------
+    data : Data
+    model : Model
+    reflectors : Reflectors
+        Q.
+    x_mean, y_mean : ndarray of shape (p,), (t,), or None
+    task_basis : ndarray of shape (t, r) or None
+        Orthonormal basis of the row space of Y that the model's tasks are coordinates in; None: the tasks themselves.
+    single : bool
+        Whether T comes from a float32 Gram matrix (the target never does).
+    x_unit, y_unit : float
+        Powers of two that the model's X~ and Y~ were divided by, so that no product of small matrices overflows
+        whatever units the data are in.
+    """
+
+    data: Data
+    model: Model
+    reflectors: Reflectors
+    x_mean: Array | None
+    y_mean: Array | None
+    task_basis: Array | None
+    single: bool
+    x_unit: float
+    y_unit: float
+
+    @property
+    def worth(self) -> float:
+        """P(0) in the model's units."""
+        return 0.5 * self.model.total
+
+    def to_model(self, alpha: float) -> float:
+        """A strength in the model's units."""
+        return alpha / self.x_unit / self.y_unit
+
+    def alpha_max(self) -> float:
+        """Smallest strength at which the model's solution is zero, in the data's units."""
+        gram = self.model.gradient_gram(self.model.target)
+        return float(np.sqrt(max(np.linalg.eigvalsh(gram)[-1], 0.0))) * self.x_unit * self.y_unit
+
+    def factors(self, A: Array, V: Array) -> Factors:
+        """Coefficients of the reduced factors."""
+        U = self.lift(A)
+        V = self.model.to_task_units(V)
+        if self.task_basis is not None:
+            V = self.task_basis @ V
+        intercept = np.zeros(len(V)) if self.y_mean is None else self.y_mean - V @ (self.x_mean @ U)
+        return Factors(U, V, intercept)
+
+    def lift(self, A: Array) -> Array:
+        """`Q A` on the feature side, `X~' Q A` on the sample side: (p, k)."""
+        rotated = self.reflectors.unrotate(A) * (self.y_unit / self.x_unit)
+        if not self.model.on_samples:
+            return rotated
+        rotated /= self.x_unit
+        rows = self.data.weighted(rotated, 0.5)
+        U = self.data.design.correlate(rows)
+        return U if self.x_mean is None else U - np.outer(self.x_mean, rows.sum(axis=0))
+
+    def dual_point(self, residual: Array, found: Bound) -> Array:
+        """The dual point theta (n, t) of a certificate, given the residual (n, t) of the lifted coefficients."""
+        if found.correction is None:
+            return found.scale * residual
+        S, H = found.correction
+        if self.task_basis is not None:
+            H = self.task_basis @ H
+        if self.data.task_weight is not None:
+            H = H / self.data.task_weight[:, None]
+        rotated = self.reflectors.unrotate(S)
+        rotated *= self.y_unit
+        if self.model.on_samples:
+            root = np.sqrt(self.data.weights)[:, None]
+            moved = np.divide(rotated, root, out=np.zeros_like(rotated), where=root > 0)
+        else:
+            moved = self.data.design.predict(rotated / self.x_unit)
+            if self.x_mean is not None:
+                moved -= self.x_mean @ (rotated / self.x_unit)
+        return residual - moved @ H.T
+
+    def exact_product(self, A: Array) -> Array:
+        """`Q'X~'X~ Q A + ridge A` in float64 from the data (feature side), for a T found in float32."""
+        U = self.reflectors.unrotate(A)
+        fitted = self.data.design.predict(U)
+        if self.x_mean is not None:
+            fitted -= self.x_mean @ U
+        fitted = self.data.weighted(fitted)
+        product = self.data.design.correlate(fitted)
+        if self.x_mean is not None:
+            product -= np.outer(self.x_mean, fitted.sum(axis=0))
+        return self.reflectors.rotate(product / self.x_unit**2) + self.model.ridge * A
+
+
+def reduce(data: Data, kernels: Any, *, ridge: float = 0.0, single: bool | None = None) -> Reduction:
+    """Reduce a data set on its cheaper side.
+
+    Parameters
+    ----------
+    data : Data
+    kernels : module
+        A kernel module with the tridiagonal functions.
+    ridge : float
+    single : bool, optional
+        Compute the Gram matrix in float32 (feature side only); default: where it pays.
+
+    Notes
+    -----
+    One array of order q = min(n, p) is held: the Gram matrix is built, tridiagonalised and turned into reflectors in
+    place (a float32 one is held beside its float64 reflectors for a moment).
+    """
+    n, p = data.design.shape
+    on_samples = n < p
+    if single is None:
+        single = float(n) * p * p >= SINGLE_WORK
+    single = single and not on_samples
+    x_mean, y_mean = data.means()
+    Y = data.targets if y_mean is None else data.targets - y_mean
+    if on_samples:
+        S = data.design.inner_products(data.weights, x_mean)
+        C = data.weighted(Y, 0.5)
+    else:
+        S = data.design.second_moments(data.weights, x_mean, single=single)
+        C = correlate_centred(data, Y, x_mean)
+    diagonal, off, reflectors = tridiagonalise(S)
+    del S
+    x_unit, y_unit = _root_unit(float(diagonal.max())), _root_unit(float(np.max(squared_columns(data, Y), initial=0.0)))
+    total = squared_columns(data, Y / y_unit if y_unit != 1.0 else Y)
+    C = C / (y_unit if on_samples else x_unit * y_unit)
+    price = None
+    if data.task_weight is not None:
+        C *= np.sqrt(data.task_weight)
+        total = total * data.task_weight
+        price = 1.0 / data.task_weight
+    target, basis = reflectors.rotate(C), None
+    if price is None:
+        target, basis = compress(target)
+    diagonal, off = diagonal / x_unit**2, off / x_unit**2
+    noise = SINGLE_NOISE if single else DOUBLE_NOISE
+    model = Model(
+        kernels, diagonal, off, target, float(total.sum()), ridge / x_unit**2, on_samples, price, noise
+    )
+    return Reduction(data, model, reflectors, x_mean, y_mean, basis, single, x_unit, y_unit)
+
+
+def correlate_centred(data: Data, Y: Array, x_mean: Array | None) -> Array:
+    """`X_c' (omega Y)` (p, t) for centred Y, exact in the means although neither is centred to better than rounding."""
+    if np.ndim(data.omega) == 0:
+        # A common weight is cheaper on the small side of the product.
+        C, sums = data.design.correlate(Y) * data.omega, Y.sum(axis=0) * data.omega
+    else:
+        weighted = data.weighted(Y)
+        C, sums = data.design.correlate(weighted), weighted.sum(axis=0)
+    return C if x_mean is None else C - np.outer(x_mean, sums)
+
+
+def squared_columns(data: Data, Y: Array) -> Array:
+    """`sum_i omega_i y_it^2` for every task."""
+    squares = np.einsum("it,it->t", Y, Y if np.ndim(data.omega) == 0 else data.weighted(Y))
+    return squares * data.omega if np.ndim(data.omega) == 0 else squares
+
+
+def _root_unit(square: float) -> float:
+    """A power of two near the root of `square`; one for ordinary magnitudes, so that ordinary data are not touched."""
+    if square == 0.0 or 1e-20 < square < 1e20:
+        return 1.0
+    return float(2.0 ** (np.frexp(square)[1] // 2))
+
+
+def compress(target: Array) -> tuple[Array, Array | None]:
+    """Write B (q, t) as L O' with O (t, r) orthonormal when t > q: the trace norm does not see the rotation."""
+    q, t = target.shape
+    if t <= q:
+        return target, None
+    O, R = np.linalg.qr(target.T)
+    return np.ascontiguousarray(R.T), O

@@ -1,0 +1,152 @@
+"""The trace-norm solver behind the common door: reduce, solve, certify on the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..._arrays import Array
+from ..._status import Status
+from ...certificate import Certificate, Check, evaluate
+from ...problem import Problem
+from .._base import Outcome, Settings, verdict
+from ..working_set import dual_point
+from .mixed import solve_mixed
+from .model import orthogonalise
+from .polar import Bound
+from .reduced import Reduced, solve_reduced
+from .reduction import Data, Factors, Reduction, reduce
+
+SHARE = 0.5
+"""Share of the tolerance that the reduced gap may use up: what is left covers rounding on the way to the data."""
+FLOOR = 1e-14
+"""Relative gap below which the reduced certificate is rounding."""
+WARM_RANK = 1e-7
+"""Singular values of a warm start below this share of its largest are not carried over."""
+
+
+@dataclass(frozen=True)
+class Spectral:
+    """Trace norm with squared loss on a shared design.
+
+    The data are read once, into min(n, p) x min(n, p) and min(n, p) x t matrices; everything after that is independent
+    of max(n, p), but for the map back and the certificate, which is computed from the data again.
+    """
+
+    settings: Settings
+
+    def run(self, problem: Problem, start: tuple[Array, Array] | None = None) -> Outcome:
+        """Solve; `start` holds coefficients (p, t) and intercepts (t,)."""
+        if problem.null_value == 0.0:
+            return self._zero(problem)
+        reduction = reduce(data_of(problem), self.settings.kernels, ridge=problem.penalty.ridge)
+        outcome = self._solve(problem, reduction, start)
+        if outcome is None or (reduction.single and outcome.status is Status.STALLED):
+            reduction = reduce(reduction.data, self.settings.kernels, ridge=problem.penalty.ridge, single=False)
+            outcome = self._solve(problem, reduction, start)
+        assert outcome is not None
+        return outcome
+
+    def _solve(self, problem: Problem, reduction: Reduction, start: tuple[Array, Array] | None) -> Outcome | None:
+        """One reduction, solved; None when its float32 model is too coarse."""
+        settings = self.settings
+        alpha = reduction.to_model(problem.penalty.alpha)
+        if alpha == 0.0:
+            return self._outcome(problem, reduction, _unpenalised(reduction), None)
+        watch = _Watch(settings, reduction)
+        target = max(SHARE * settings.tol, FLOOR) * reduction.worth
+        V = None if start is None else right_factor(reduction, start[0])
+        solve = solve_mixed if reduction.single else _solve_double
+        found = solve(reduction, alpha, target, start=V, monitor=watch, interrupted=settings.monitor.late)
+        return None if found is None else self._outcome(problem, reduction, found, watch.status)
+
+    def _outcome(self, problem: Problem, reduction: Reduction, found: Reduced, stopped: Status | None) -> Outcome:
+        factors = reduction.factors(found.A, found.V)
+        check, factors, coef = certify(problem, reduction, found, factors)
+        eps = float(np.finfo(problem.design.dtype).eps)
+        status = verdict(check.certificate, self.settings.tol, eps) or stopped or Status.STALLED
+        return Outcome(
+            coef,
+            factors.intercept,
+            check.certificate,
+            status,
+            found.rounds,
+            lambda: dual_point(problem, check),
+            (factors.U, factors.V),
+        )
+
+    def _zero(self, problem: Problem) -> Outcome:
+        shape = (problem.design.p, problem.n_tasks)
+        dtype = problem.design.dtype
+        intercept = np.zeros(shape[1])
+        if problem.fit_intercept:
+            weights = np.broadcast_to(problem.omega, (problem.design.n,))
+            intercept = weights @ problem.Y / weights.sum()
+        coef, intercept = np.zeros(shape, dtype), intercept.astype(dtype)
+        check = evaluate(problem, coef, intercept)
+        empty = (np.zeros((shape[0], 0), dtype), np.zeros((shape[1], 0), dtype))
+        return Outcome(coef, intercept, check.certificate, Status.OPTIMAL, 0, lambda: dual_point(problem, check), empty)
+
+
+class _Watch:
+    """Translates rounds of the reduced solver for the run's monitor, and remembers what it answered."""
+
+    def __init__(self, settings: Settings, reduction: Reduction) -> None:
+        self.settings, self.worth, self.iteration = settings, reduction.worth, 0
+        self.scale = reduction.y_unit**2
+        self.status: Status | None = None
+
+    def __call__(self, gap: float, rank: int) -> bool:
+        self.iteration += 1
+        certificate = Certificate(np.nan, np.nan, gap * self.scale, gap / self.worth)
+        self.status = self.settings.monitor(self.iteration, certificate, rank)
+        if self.status is None and self.iteration >= self.settings.max_iter:
+            self.status = Status.MAX_ITER
+        return self.status is not None
+
+
+def _solve_double(reduction: Reduction, alpha: float, target: float, **options) -> Reduced:
+    return solve_reduced(reduction.model, alpha, target, **options)
+
+
+def _unpenalised(reduction: Reduction) -> Reduced:
+    """Ridge regression, or least squares of least norm: `(T + ridge) A = B`, V = I."""
+    model = reduction.model
+    t = model.tasks
+    shift = 0.0 if model.ridge > 0 else model.noise * float(model.diagonal.max())
+    factor = model.factor(np.ones(t), shift + np.finfo(float).tiny)
+    A = model.solve(factor, model.target)
+    empty = Bound(np.nan, np.nan, model.target, np.empty(0), np.empty((t, 0)), 1.0, None)
+    return Reduced(A, model.from_task_units(np.eye(t)), empty, 0.0, 1, True)
+
+
+def data_of(problem: Problem) -> Data:
+    """What the reduction needs of a problem."""
+    return Data(problem.design, problem.Y, problem.omega, None, problem.fit_intercept)
+
+
+def certify(problem: Problem, reduction: Reduction, found: Reduced, factors: Factors) -> tuple[Check, Factors, Array]:
+    """Certificate of the coefficients as returned, with the solver's dual point as candidate."""
+    dtype = problem.design.dtype
+    factors = Factors(*(np.ascontiguousarray(M, dtype=dtype) for M in (factors.U, factors.V, factors.intercept)))
+    coef = factors.U @ factors.V.T
+    candidate = None
+    if factors.U.shape[1]:
+        residual = problem.Y - problem.design.predict(factors.U) @ factors.V.T - factors.intercept
+        candidate = reduction.dual_point(residual, found.bound)
+    return evaluate(problem, coef, factors.intercept, candidate=candidate), factors, coef
+
+
+def right_factor(reduction: Reduction, coef: Array) -> Array | None:
+    """A start for the model from coefficients W: their right singular vectors times the roots of their values."""
+    W = np.asarray(coef, dtype=np.float64)
+    if reduction.task_basis is not None:
+        W = W @ reduction.task_basis
+    W = W * (reduction.x_unit / reduction.y_unit)
+    squares, vectors = np.linalg.eigh(W.T @ W)
+    keep = squares > WARM_RANK**2 * squares[-1]
+    if squares[-1] <= 0.0 or not np.isfinite(squares[-1]):
+        return None
+    V = reduction.model.from_task_units(vectors[:, keep] * squares[keep] ** 0.25)
+    return np.ascontiguousarray(orthogonalise(V)[0])
