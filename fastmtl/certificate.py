@@ -12,7 +12,7 @@ constraints and scaled into the domain of the conjugate, is the point used (Bonn
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,21 +50,36 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """The best dual value `a cross - a^2 square / 2 - penalty*(a V)` along one direction, and the `scale` a it is at."""
+
+    value: float
+    scale: float
+    cross: float
+    square: float
+    infeasibility: float
+
+
+@dataclass(frozen=True)
 class Check:
     """A certificate with what was computed on the way and what solvers go on from.
 
     `residual` (n, t) is the weighted residual less its part in the span of the unpenalised columns, `scores` (p, t) its
-    V = X'(omega residual); `scale * direction` (n, t) is the weighted dual point that the bound was taken at.
+    V = X'(omega residual); `bound.scale * direction` (n, t) is the weighted dual point that the bound was taken at;
+    `loss` is the data term of the primal.
     """
 
     certificate: Certificate
     scores: Array
-    residual: Array
-    direction: Array
-    scale: float
+    residual: Array | None
+    direction: Array | None
+    bound: Bound
+    loss: float
 
 
-def evaluate(problem: Problem, coef: Array, intercept: Array, rows: Array | None = None, candidate: Array | None = None) -> Check:
+def evaluate(
+    problem: Problem, coef: Array, intercept: Array, rows: Array | None = None, candidate: Array | None = None
+) -> Check:
     """Certify coefficients against the data of a problem.
 
     Parameters
@@ -87,30 +102,41 @@ def evaluate(problem: Problem, coef: Array, intercept: Array, rows: Array | None
     fitted = problem.design.predict(coef, rows) if coef.any() else np.zeros(problem.Y.shape)
     residual = problem.weighted(problem.Y - fitted - np.asarray(intercept, dtype=np.float64))
     loss = 0.5 * problem.unit * float(np.vdot(residual, residual))
-    penalty = _penalty_value(problem, coef, rows)
-    direction = plain = project_off(project_off(residual, problem.basis), problem.basis)
+    plain = direction = project_off(project_off(residual, problem.basis), problem.basis)
+    V = problem.unit * problem.design.correlate(problem.weighted(plain))
+    bound = dual_bound(problem, plain, V)
     if len(problem.sign_free):
         direction = _sign_constrained(problem, residual, coef, rows)
-    dual, scale, V, infeasibility = dual_bound(problem, direction)
-    if direction is not plain:
-        V = problem.unit * problem.design.correlate(problem.weighted(plain))
+        bound = dual_bound(problem, direction)
     if candidate is not None:
         other = project_off(problem.weighted(np.asarray(candidate, dtype=np.float64)), problem.basis)
-        bound, *_ = dual_bound(problem, other)
-        dual = max(dual, bound)
-    primal = loss + penalty
-    return Check(_certificate(problem, primal, dual, infeasibility, coef), V, plain, direction, scale)
+        tried = dual_bound(problem, other)
+        if tried.value > bound.value:
+            bound, direction = tried, other
+    certificate = assemble(problem, loss + _penalty_value(problem, coef, rows), bound, is_zero=not coef.any())
+    return Check(certificate, V, plain, direction, bound, loss)
 
 
-def _certificate(problem: Problem, primal: float, dual: float, infeasibility: float, coef: Array) -> Certificate:
+def recheck(problem: Problem, check: Check, coef: Array, rows: Array) -> Check:
+    """The check of the same coefficients under another strength of the penalty: no pass over the data."""
+    bound = scaled_bound(problem, check.scores.copy(), check.bound.cross, check.bound.square)
+    if len(problem.sign_free):
+        bound = dual_bound(problem, check.direction)
+    primal = check.loss + _penalty_value(problem, coef, rows)
+    return replace(check, certificate=assemble(problem, primal, bound, is_zero=not coef.any()), bound=bound)
+
+
+def assemble(problem: Problem, primal: float, bound: Bound, *, is_zero: bool, allowance: float = 0.0) -> Certificate:
+    """A certificate from its two bounds; `allowance` (absolute) is added to the gap for rounding known to be there."""
     null = problem.null_value
-    gap = max(primal - dual, 0.0) if math.isfinite(primal) else math.inf
+    gap = max(primal - bound.value, 0.0) + allowance if math.isfinite(primal) else math.inf
     if null == 0.0:
-        relative = 0.0 if not coef.any() else math.inf
+        relative = 0.0 if is_zero else math.inf
     else:
         relative = gap / null
-    size = (abs(primal) + 2.0 * abs(dual) + 0.5 * problem.unit * float(np.vdot(problem.target, problem.target))) / (null or 1.0)
-    return Certificate(primal, dual, gap, relative, infeasibility, size)
+    data = 0.5 * problem.unit * float(np.vdot(problem.target, problem.target))
+    size = (abs(primal) + 2.0 * abs(bound.value) + data) / (null or 1.0)
+    return Certificate(primal, bound.value, gap, relative, bound.infeasibility, size)
 
 
 def _penalty_value(problem: Problem, coef: Array, rows: Array | None) -> float:
@@ -125,41 +151,39 @@ def _full(problem: Problem, coef: Array, rows: Array | None) -> Array:
     return full
 
 
-def dual_bound(problem: Problem, direction: Array) -> tuple[float, float, Array, float]:
-    """Best dual value along a direction that satisfies the equality constraints.
+def dual_bound(problem: Problem, direction: Array, V: Array | None = None) -> Bound:
+    """Best dual value along a direction (n, t), in weighted units, that satisfies the equality constraints.
 
-    Returns
-    -------
-    value : float
-        Largest D(a * direction) found over a >= 0.
-    scale : float
-        The a it was found at.
-    V : ndarray of shape (p, t)
-        `X' (omega direction)`, rows of unpenalised features set to zero.
-    infeasibility : float
-        Largest entry those rows had.
+    `V` is `X' (omega direction)` when that is known already.
     """
-    V = problem.unit * problem.design.correlate(problem.weighted(direction))
-    infeasibility = 0.0
-    if len(problem.free):
-        infeasibility = float(np.abs(V[problem.free]).max())
-        V[problem.free] = 0.0
-    if len(problem.sign_free):
-        infeasibility = float(np.maximum(V[problem.sign_free], 0.0).max())
-        V[problem.sign_free] = np.minimum(V[problem.sign_free], 0.0)
+    if V is None:
+        V = problem.unit * problem.design.correlate(problem.weighted(direction))
     cross = problem.unit * float(np.vdot(direction, problem.weighted(problem.Y)))
     square = problem.unit * float(np.vdot(direction, direction))
-    if not (math.isfinite(cross) and math.isfinite(square)) or square == 0.0:
-        return 0.0, 0.0, V, infeasibility
-    best = cross / square
-    limit = problem.penalty.dual_scale(V)
+    return scaled_bound(problem, V, cross, square)
+
+
+def scaled_bound(problem: Problem, V: Array, cross: float, square: float) -> Bound:
+    """`max_a a cross - a^2 square / 2 - penalty*(a V)` over the candidates a = 1, the vertex and the edge of the domain."""
+    infeasibility = 0.0
+    if len(problem.free) or len(problem.sign_free):
+        V = V.copy()
+        infeasibility = max(_largest(np.abs(V[problem.free])), _largest(np.maximum(V[problem.sign_free], 0.0)))
+        V[problem.free] = 0.0
+        V[problem.sign_free] = np.minimum(V[problem.sign_free], 0.0)
     value, scale = 0.0, 0.0
-    for a in {min(best, limit), min(1.0, limit)}:
-        if a > 0.0:
-            bound = a * cross - 0.5 * a * a * square - problem.penalty.conjugate(a * V if a != 1.0 else V)
-            if bound > value:
-                value, scale = bound, a
-    return value, scale, V, infeasibility
+    if square > 0.0 and math.isfinite(cross) and math.isfinite(square):
+        limit = problem.penalty.dual_scale(V)
+        for a in {min(cross / square, limit), min(1.0, limit)}:
+            if a > 0.0:
+                bound = a * cross - 0.5 * a * a * square - problem.penalty.conjugate(a * V if a != 1.0 else V)
+                if bound > value:
+                    value, scale = bound, a
+    return Bound(value, scale, cross, square, infeasibility)
+
+
+def _largest(values: Array) -> float:
+    return float(values.max(initial=0.0))
 
 
 def _sign_constrained(problem: Problem, residual: Array, coef: Array, rows: Array | None) -> Array:

@@ -163,12 +163,13 @@ def gauge_scale(V: Array, form: Lowered, hard: Array) -> float:
     down monotonically from the right, block after block, each starting at the smallest root so far.
     """
     rows = np.repeat(hard, np.diff(form.ptr))
+    widest = int(np.diff(form.ptr).max(initial=1)) * V.shape[1]
     top = np.maximum(V, 0.0) if form.positive else np.abs(V)
     if not form.l1.any():
         norms = np.sqrt(block_sums(row_squares(top), form.ptr))
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(hard & (norms > 0), form.l2 / norms, np.inf)
-        return _shaved(ratio.min(initial=math.inf))
+        return _shaved(ratio.min(initial=math.inf), widest)
     peaks = top.max(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         entry = np.where(rows & (peaks > 0), form.l1 / peaks, np.inf)
@@ -182,7 +183,7 @@ def gauge_scale(V: Array, form: Lowered, hard: Array) -> float:
             continue
         part = slice(form.ptr[block], form.ptr[block + 1])
         scale = min(scale, _block_root(top[part], form.l1[part, None], form.l2[block], scale))
-    return _shaved(scale)
+    return _shaved(scale, widest)
 
 
 def _block_root(top: Array, l1: Array, l2: float, start: float) -> float:
@@ -202,6 +203,6 @@ def _block_root(top: Array, l1: Array, l2: float, start: float) -> float:
     return a
 
 
-def _shaved(scale: float) -> float:
-    """A few units in the last place below `scale`, so that the scaled point is feasible after rounding."""
-    return float(scale) * (1.0 - 4.0 * np.finfo(np.float64).eps)
+def _shaved(scale: float, terms: int) -> float:
+    """`scale` less the rounding of a norm of so many terms, so that the scaled point is feasible when recomputed."""
+    return float(scale) * (1.0 - (8.0 + 4.0 * math.sqrt(terms)) * np.finfo(np.float64).eps)

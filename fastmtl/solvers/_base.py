@@ -111,6 +111,14 @@ class Outcome:
     factors: tuple[Array, Array] | None = None
 
 
+class InterruptedRun(KeyboardInterrupt):
+    """Ctrl-C inside a solver, carrying a way to its best iterate, certified."""
+
+    def __init__(self, outcome: Callable[[], Outcome]) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
 def verdict(certificate: Certificate, tol: float, eps: float) -> Status | None:
     """OPTIMAL within `tol`; OPTIMAL_TO_PRECISION within rounding of the dtype with that eps; None otherwise."""
     if certificate.relative_gap <= tol:

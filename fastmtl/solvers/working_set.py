@@ -13,7 +13,7 @@ from .._status import Status
 from ..certificate import Check, evaluate
 from ..penalties import Lowered
 from ..problem import Problem
-from ._base import INNER_SHARE, STALL_ROUNDS, Outcome, Settings, verdict
+from ._base import INNER_SHARE, STALL_ROUNDS, InterruptedRun, Outcome, Settings, verdict
 from ._forms import GramForm, ResidualForm, gram_pays
 from ._gathered import Gathered
 from .descend import descend
@@ -67,7 +67,7 @@ def task_rotation(problem: Problem) -> tuple[Problem, Array] | None:
 
 def dual_point(problem: Problem, check: Check) -> Array:
     """The dual point theta (n, t) behind a bound, in the units of the residual."""
-    theta = check.scale * check.direction
+    theta = check.bound.scale * check.direction
     if problem.root is None:
         return theta
     return np.divide(theta, problem.root, out=np.zeros_like(theta), where=problem.root > 0)
@@ -85,6 +85,7 @@ class _Run:
         self.coef = np.zeros((0, t))
         self.free_coef = np.zeros((len(problem.free), t))
         self.intercept = np.zeros(t)
+        self.iteration = 0
         self.gathered = Gathered(problem)
         self._refit_unpenalised()
         if start is not None:
@@ -110,27 +111,40 @@ class _Run:
         self._refit_unpenalised()
 
     def solve(self) -> Outcome:
+        """Run, and keep the best iterate when interrupted."""
+        try:
+            return self._iterate()
+        except KeyboardInterrupt:
+            raise InterruptedRun(self._best_so_far) from None
+
+    def _best_so_far(self) -> Outcome:
+        """The coefficients of the last finished outer iteration, certified."""
+        return self._outcome(self._certify(), Status.INTERRUPTED, self.iteration)
+
+    def _iterate(self) -> Outcome:
         """Certify, choose, descend, repeat."""
         settings, problem = self.settings, self.problem
         eps = float(np.finfo(problem.design.dtype).eps)
         best, rounds, share = np.inf, 0, INNER_SHARE
-        iteration = 0
         while True:
             check = self._certify()
+            if self.iteration == 0 and not np.isfinite(check.scores).all():
+                problem.design.check_finite()
+                raise ValueError("X'Y overflows float64; scale X or Y down")
             gap = check.certificate.relative_gap
             n_active = int(self.coef.any(axis=1).sum()) + len(problem.free)
             status = verdict(check.certificate, settings.tol, eps)
-            stop = settings.monitor(iteration, check.certificate, n_active)
+            stop = settings.monitor(self.iteration, check.certificate, n_active)
             rounds = 0 if gap < 0.9 * best else rounds + 1
             best = min(best, gap)
-            if status is None and iteration >= settings.max_iter:
+            if status is None and self.iteration >= settings.max_iter:
                 status = Status.MAX_ITER
             if status is None and rounds >= STALL_ROUNDS:
                 status = Status.STALLED
             status = status or stop
             if status is not None:
-                return self._outcome(check, status, iteration)
-            iteration += 1
+                return self._outcome(check, status, self.iteration)
+            self.iteration += 1
             if not self._choose(check):
                 share *= 0.1
             target = max(share * settings.tol, 0.03 * gap if rounds == 0 else 0.0)

@@ -1,0 +1,56 @@
+"""fastmtl: certified large-scale convex multi-task learning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._status import ConvergenceWarning, FitInterrupted, Status
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from . import losses, penalties
+    from .api import alpha_max, certify, fit
+    from .certificate import Certificate
+    from .path import PathResult, fit_path
+    from .result import FitResult
+
+__all__ = [
+    "Certificate",
+    "ConvergenceWarning",
+    "FitInterrupted",
+    "FitResult",
+    "PathResult",
+    "Status",
+    "__version__",
+    "alpha_max",
+    "certify",
+    "fit",
+    "fit_path",
+    "losses",
+    "penalties",
+]
+
+_HOMES = {
+    "Certificate": "certificate",
+    "FitResult": "result",
+    "PathResult": "path",
+    "alpha_max": "api",
+    "certify": "api",
+    "fit": "api",
+    "fit_path": "path",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used, so that importing the package costs nothing."""
+    from importlib import import_module
+
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    if name in ("losses", "penalties"):
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

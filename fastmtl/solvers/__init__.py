@@ -1,0 +1,27 @@
+"""Solvers: one algorithm a file, and the one table that says which problem goes where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..problem import Problem
+from ._base import InterruptedRun, Monitor, Outcome, Settings
+
+__all__ = ["InterruptedRun", "Monitor", "Outcome", "Settings", "choose"]
+
+
+def choose(problem: Problem, settings: Settings) -> Any:
+    """The solver for a problem.
+
+    Raises
+    ------
+    ValueError
+        A combination of design, loss and penalty that no solver covers, naming what is missing.
+    """
+    if problem.penalty.lower(problem.design.p) is not None:
+        from .working_set import WorkingSet
+
+        return WorkingSet(settings)
+    from .proximal_gradient import ProximalGradient
+
+    return ProximalGradient(settings)
