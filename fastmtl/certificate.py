@@ -12,6 +12,7 @@ constraints and scaled into the domain of the conjugate, is the point used (Bonn
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -117,6 +118,45 @@ def evaluate(
     return Check(certificate, V, plain, direction, bound, loss)
 
 
+def evaluate_factored(
+    problem: Problem, factors: tuple[Array, Array], intercept: Array, propose: Callable[[Array], Array], enough: float = 0.0
+) -> Check:
+    """Certify `W = U V'` against the data of a problem, the solver's dual point first.
+
+    Parameters
+    ----------
+    problem : Problem
+    factors : tuple of ndarray of shape (p, k), (t, k)
+    intercept : ndarray of shape (t,)
+    propose : callable
+        Given the residual (n, t), a dual point theta (n, t); its feasibility is recomputed.
+    enough : float
+        Absolute gap at which the residual itself, another pass over the data, is not tried as well.
+
+    Returns
+    -------
+    Check
+        `scores` belong to `direction`; `residual` is None unless it was tried.
+    """
+    U, V = (np.asarray(M, dtype=np.float64) for M in factors)
+    fitted = problem.design.predict(U) @ V.T
+    left = problem.Y - fitted - np.asarray(intercept, dtype=np.float64)
+    weighted = problem.weighted(left)
+    loss = 0.5 * problem.unit * float(np.vdot(weighted, weighted))
+    primal = loss + problem.penalty.value_of_factors(U, V)
+    direction = project_off(problem.weighted(propose(left)), problem.basis)
+    scores = problem.unit * problem.design.correlate(problem.weighted(direction))
+    bound, plain = dual_bound(problem, direction, scores), None
+    if not primal - bound.value <= enough:
+        plain = project_off(project_off(weighted, problem.basis), problem.basis)
+        plain_scores = problem.unit * problem.design.correlate(problem.weighted(plain))
+        tried = dual_bound(problem, plain, plain_scores)
+        if tried.value > bound.value:
+            bound, direction, scores = tried, plain, plain_scores
+    is_zero = not (U.any() and V.any())
+    return Check(assemble(problem, primal, bound, is_zero=is_zero), scores, plain, direction, bound, loss)
+
+
 def recheck(problem: Problem, check: Check, coef: Array, rows: Array) -> Check:
     """The check of the same coefficients under another strength of the penalty: no pass over the data."""
     bound = scaled_bound(problem, check.scores.copy(), check.bound.cross, check.bound.square)
@@ -173,10 +213,10 @@ def scaled_bound(problem: Problem, V: Array, cross: float, square: float) -> Bou
         V[problem.sign_free] = np.minimum(V[problem.sign_free], 0.0)
     value, scale = 0.0, 0.0
     if square > 0.0 and math.isfinite(cross) and math.isfinite(square):
-        limit = problem.penalty.dual_scale(V)
+        limit, conjugate = problem.penalty.conjugate_along(V)
         for a in {min(cross / square, limit), min(1.0, limit)}:
             if a > 0.0:
-                bound = a * cross - 0.5 * a * a * square - problem.penalty.conjugate(a * V if a != 1.0 else V)
+                bound = a * cross - 0.5 * a * a * square - conjugate(a)
                 if bound > value:
                     value, scale = bound, a
     return Bound(value, scale, cross, square, infeasibility)

@@ -9,10 +9,11 @@ from .group import Group
 from .l1 import L1
 from .l21 import L21
 from .sparse_group import SparseGroup
+from .trace import Trace
 
-__all__ = ["L1", "L21", "Group", "Lowered", "Penalty", "SparseGroup", "as_penalty"]
+__all__ = ["L1", "L21", "Group", "Lowered", "Penalty", "SparseGroup", "Trace", "as_penalty"]
 
-NAMES: dict[str, type[Penalty]] = {"l21": L21, "l1": L1, "group": Group, "sparse_group": SparseGroup}
+NAMES: dict[str, type[Penalty]] = {"l21": L21, "l1": L1, "group": Group, "sparse_group": SparseGroup, "trace": Trace, "nuclear": Trace}
 
 
 def as_penalty(penalty: str | Penalty, alpha: float | None, *, need_alpha: bool = True) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -78,6 +79,14 @@ class Penalty(ABC):
             middle = 0.5 * (low + high)
             low, high = (middle, high) if math.isfinite(self.conjugate(middle * V)) else (low, middle)
         return low
+
+    def conjugate_along(self, V: Array) -> tuple[float, Callable[[float], float]]:
+        """`dual_scale(V)` and the function `a -> conjugate(a V)`, for penalties in which the two share work."""
+        return self.dual_scale(V), lambda a: self.conjugate(V if a == 1.0 else a * V)
+
+    def value_of_factors(self, U: Array, V: Array) -> float:
+        """The penalty at `W = U V'` for U (p, k) and V (t, k)."""
+        return self.value(U @ V.T)
 
     def alpha_max(self, V: Array) -> float:
         """Smallest alpha at which W = 0 is optimal when `V` (p, t) is the negative gradient at the null fit."""

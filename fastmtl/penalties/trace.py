@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,15 +78,25 @@ class Trace(Penalty):
     def conjugate(self, V: Array) -> float:
         if self.ridge == 0:
             return 0.0 if spectral_norm(V) <= self._strength else math.inf
-        excess = np.maximum(singular_values(V) - self._strength, 0.0)
+        return self._ridge_conjugate(singular_values(V))
+
+    def _ridge_conjugate(self, values: Array) -> float:
+        excess = np.maximum(values - self._strength, 0.0)
         return float(excess @ excess) / (2.0 * self.ridge)
 
     def dual_scale(self, V: Array) -> float:
-        norm = spectral_norm(V)
-        if self.ridge > 0 or norm == 0:
+        if self.ridge > 0:
             return math.inf
+        norm = spectral_norm(V)
         # The norm is an eigenvalue good to about t eps: step back by as much, so that the scaled point is feasible.
-        return self._strength / norm * (1.0 - (8.0 + min(V.shape)) * EPS)
+        return math.inf if norm == 0 else self._strength / norm * (1.0 - (8.0 + min(V.shape)) * EPS)
+
+    def conjugate_along(self, V: Array) -> tuple[float, Callable[[float], float]]:
+        limit = self.dual_scale(V)
+        if self.ridge == 0:
+            return limit, lambda a: 0.0 if a <= limit else math.inf
+        values = singular_values(V)
+        return limit, lambda a: self._ridge_conjugate(a * values)
 
     def alpha_max(self, V: Array) -> float:
         norm = spectral_norm(V)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..penalties import Trace
 from ..problem import Problem
 from ._base import InterruptedRun, Monitor, Outcome, Settings
 
@@ -22,6 +23,10 @@ def choose(problem: Problem, settings: Settings) -> Any:
         from .working_set import WorkingSet
 
         return WorkingSet(settings)
+    if isinstance(problem.penalty, Trace):
+        from .spectral import Spectral
+
+        return Spectral(settings)
     from .proximal_gradient import ProximalGradient
 
     return ProximalGradient(settings)

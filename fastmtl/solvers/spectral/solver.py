@@ -8,7 +8,7 @@ import numpy as np
 
 from ..._arrays import Array
 from ..._status import Status
-from ...certificate import Certificate, Check, evaluate
+from ...certificate import Certificate, Check, evaluate, evaluate_factored
 from ...problem import Problem
 from .._base import Outcome, Settings, verdict
 from ..working_set import dual_point
@@ -63,7 +63,7 @@ class Spectral:
 
     def _outcome(self, problem: Problem, reduction: Reduction, found: Reduced, stopped: Status | None) -> Outcome:
         factors = reduction.factors(found.A, found.V)
-        check, factors, coef = certify(problem, reduction, found, factors)
+        check, factors, coef = certify(problem, reduction, found, factors, self.settings.tol)
         eps = float(np.finfo(problem.design.dtype).eps)
         status = verdict(check.certificate, self.settings.tol, eps) or stopped or Status.STALLED
         return Outcome(
@@ -126,16 +126,23 @@ def data_of(problem: Problem) -> Data:
     return Data(problem.design, problem.Y, problem.omega, None, problem.fit_intercept)
 
 
-def certify(problem: Problem, reduction: Reduction, found: Reduced, factors: Factors) -> tuple[Check, Factors, Array]:
+def certify(
+    problem: Problem, reduction: Reduction, found: Reduced, factors: Factors, tol: float
+) -> tuple[Check, Factors, Array]:
     """Certificate of the coefficients as returned, with the solver's dual point as candidate."""
     dtype = problem.design.dtype
     factors = Factors(*(np.ascontiguousarray(M, dtype=dtype) for M in (factors.U, factors.V, factors.intercept)))
     coef = factors.U @ factors.V.T
-    candidate = None
-    if factors.U.shape[1]:
-        residual = problem.Y - problem.design.predict(factors.U) @ factors.V.T - factors.intercept
-        candidate = reduction.dual_point(residual, found.bound)
-    return evaluate(problem, coef, factors.intercept, candidate=candidate), factors, coef
+
+    def propose(residual: Array) -> Array:
+        return reduction.dual_point(residual, found.bound)
+
+    if dtype == np.float64:
+        pair = (factors.U, factors.V)
+        return evaluate_factored(problem, pair, factors.intercept, propose, tol * problem.null_value), factors, coef
+    # The product is rounded to float32: that is what is returned, so that is what is certified.
+    residual = problem.Y - problem.design.predict(coef) - factors.intercept
+    return evaluate(problem, coef, factors.intercept, candidate=propose(residual)), factors, coef
 
 
 def right_factor(reduction: Reduction, coef: Array) -> Array | None:
