@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """How a run ended; `str(status)` is the short name, `status.sentence` explains it."""
 
     OPTIMAL = "optimal"
@@ -16,9 +16,6 @@ class Status(str, Enum):
     TIME_LIMIT = "time_limit"
     INTERRUPTED = "interrupted"
     STALLED = "stalled"
-
-    def __str__(self) -> str:
-        return self.value
 
     @property
     def converged(self) -> bool:
