@@ -114,7 +114,7 @@ def evaluate(
         tried = dual_bound(problem, other)
         if tried.value > bound.value:
             bound, direction = tried, other
-    certificate = assemble(problem, loss + _penalty_value(problem, coef, rows), bound, is_zero=not coef.any())
+    certificate = assemble(problem, loss + penalty_value(problem, coef, rows), bound, is_zero=not coef.any())
     return Check(certificate, V, plain, direction, bound, loss)
 
 
@@ -162,7 +162,7 @@ def recheck(problem: Problem, check: Check, coef: Array, rows: Array) -> Check:
     bound = scaled_bound(problem, check.scores.copy(), check.bound.cross, check.bound.square)
     if len(problem.sign_free):
         bound = dual_bound(problem, check.direction)
-    primal = check.loss + _penalty_value(problem, coef, rows)
+    primal = check.loss + penalty_value(problem, coef, rows)
     return replace(check, certificate=assemble(problem, primal, bound, is_zero=not coef.any()), bound=bound)
 
 
@@ -179,7 +179,8 @@ def assemble(problem: Problem, primal: float, bound: Bound, *, is_zero: bool, al
     return Certificate(primal, bound.value, gap, relative, bound.infeasibility, size)
 
 
-def _penalty_value(problem: Problem, coef: Array, rows: Array | None) -> float:
+def penalty_value(problem: Problem, coef: Array, rows: Array | None) -> float:
+    """The penalty at coefficients of some rows, all others zero."""
     return problem.penalty.value(_full(problem, coef, rows))
 
 

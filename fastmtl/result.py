@@ -146,7 +146,7 @@ class FitResult:
 
     def save(self, path: Any) -> None:
         """Write the model to an `.npz` file without pickled objects."""
-        _write(path, "FitResult", self)
+        write_archive(path, "FitResult", {}, [self])
 
     @classmethod
     def load(cls, path: Any) -> FitResult:
@@ -157,36 +157,55 @@ class FitResult:
         ValueError
             The file holds something else.
         """
-        return _read(path, cls)
+        return read_archive(path, "FitResult")[1][0]
 
 
-ARRAYS = {"coef", "intercept", "n_observed", "dual"}
+ARRAYS = ("coef", "intercept", "n_observed", "dual")
 
 
-def _write(path: Any, kind: str, result: Any) -> None:
-    arrays, rest = {}, {}
-    for entry in fields(result):
-        value = getattr(result, entry.name)
-        if entry.name in ARRAYS and value is not None:
-            arrays[entry.name] = np.asarray(value)
-        elif isinstance(value, Certificate):
-            rest[entry.name] = asdict(value)
-        else:
-            rest[entry.name] = value
-    header = json.dumps({"format": FORMAT, "kind": kind, **rest})
+def write_archive(path: Any, kind: str, arrays: dict[str, np.ndarray], fits: Any, rows: Any = None) -> None:
+    """Write fits to an `.npz` file: a JSON header, and arrays named by the fit they belong to."""
+    headers = []
+    arrays = dict(arrays)
+    for i, fit in enumerate(fits):
+        rest = {}
+        for entry in fields(fit):
+            value = getattr(fit, entry.name)
+            if entry.name in ARRAYS:
+                if value is not None:
+                    arrays[f"{entry.name}_{i}"] = np.asarray(value)
+            else:
+                rest[entry.name] = asdict(value) if isinstance(value, Certificate) else value
+        headers.append(rest)
+        if rows is not None:
+            arrays[f"rows_{i}"] = rows[i]
+    header = json.dumps({"format": FORMAT, "kind": kind, "fits": headers})
     with Path(path).open("wb") as file:
         np.savez_compressed(file, header=np.array(header), **arrays)
 
 
-def _read(path: Any, cls: Any) -> Any:
+def read_archive(path: Any, kind: str) -> tuple[dict[str, np.ndarray], tuple[FitResult, ...], tuple[np.ndarray, ...]]:
+    """Read what `write_archive` wrote: its own arrays, the fits, and their rows.
+
+    Raises
+    ------
+    ValueError
+        The file holds something else.
+    """
     with np.load(path, allow_pickle=False) as file:
         if "header" not in file:
             raise ValueError(f"{path} is not a model written by fastmtl: it has no header")
         header = json.loads(str(file["header"]))
-        if header.pop("kind", None) != cls.__name__ or header.pop("format", None) != FORMAT:
-            raise ValueError(f"{path} does not hold a {cls.__name__} of format {FORMAT}")
+        if header.get("kind") != kind or header.get("format") != FORMAT:
+            raise ValueError(f"{path} holds a {header.get('kind')} of format {header.get('format')}; a {kind} of format {FORMAT} was expected")
         arrays = {name: file[name] for name in file.files if name != "header"}
-    header["status"] = Status(header["status"])
-    header["certificate"] = Certificate(**header["certificate"])
-    header["history"] = tuple(tuple(entry) for entry in header["history"])
-    return cls(**header, **arrays)
+    fits, rows = [], []
+    for i, rest in enumerate(header["fits"]):
+        rest["status"] = Status(rest["status"])
+        rest["certificate"] = Certificate(**rest["certificate"])
+        rest["history"] = tuple(tuple(entry) for entry in rest["history"])
+        own = {name: arrays.pop(f"{name}_{i}") for name in ARRAYS if f"{name}_{i}" in arrays}
+        fits.append(FitResult(**rest, **own))
+        if f"rows_{i}" in arrays:
+            rows.append(arrays.pop(f"rows_{i}"))
+    return arrays, tuple(fits), tuple(rows)

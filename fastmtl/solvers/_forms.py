@@ -10,7 +10,7 @@ from fastmtl_kernels._interface import BlockShrink, Quadratic
 
 from .._arrays import Array
 
-GRAM_EPOCHS = 30
+GRAM_EPOCHS = 15
 """Epochs a restricted problem is expected to take when the two forms are compared."""
 
 
@@ -102,8 +102,9 @@ class ResidualForm:
         self.coef[...], self.residual[...] = coef, residual
 
 
-def gram_pays(n: int, s: int, active: int, t: int, known: bool) -> bool:
-    """Count flops: building G and descending on it, against descending through the residual."""
-    by_gram = (0 if known else n * s * s) + GRAM_EPOCHS * 2 * s * max(1, min(s, active)) * t
+def gram_pays(n: int, s: int, new: int, active: int, t: int) -> bool:
+    """Count flops: completing G by `new` columns and descending on it, against descending through the residual."""
+    build = n * s * s if new == s else 2 * n * s * new
+    by_gram = build + GRAM_EPOCHS * 2 * s * max(1, min(s, active)) * t
     by_residual = GRAM_EPOCHS * 4 * n * s * t + 64 * n * s
     return by_gram <= by_residual

@@ -31,16 +31,15 @@ class Gathered:
         self.features = np.empty(0, dtype=np.int64)
         self.data: Array | None = None if problem.design.prefers_gram else np.empty((0, problem.design.n))
         self.profile = np.empty((A.shape[1], 0))
-        self._gram: Array | None = None
+        self._gram = np.empty((0, 0))
+        self._gram_features = self.features
         self._moments: Array | None = None
 
     def select(self, features: Array) -> None:
         """Move to another working set, gathering only what is new."""
         if np.array_equal(features, self.features):
             return
-        where = {int(f): i for i, f in enumerate(self.features)}
-        source = np.array([where.get(int(f), -1) for f in features], dtype=np.int64)
-        fresh, kept = source < 0, source[source >= 0]
+        fresh, kept = _places(self.features, features, self.problem.design.p)
         new = features[fresh]
         profile = np.empty((len(self._pinv), len(features)))
         profile[:, ~fresh] = self.profile[:, kept]
@@ -51,24 +50,18 @@ class Gathered:
             data[fresh], profile[:, fresh] = self._gather(new)
         elif len(profile):
             profile[:, fresh] = self._sparse_profile(new)
-        if self._gram is not None:
-            self._gram = self._grown(features, fresh, kept, data, profile)
         self.features, self.data, self.profile = features, data, profile
 
     def gram(self) -> Array:
-        """Gram matrix (s, s) of the columns, computed on first use and grown from then on."""
-        if self._gram is None:
-            if self.data is not None:
-                self._gram = self.data @ self.data.T
-            else:
-                every = np.ones(len(self.features), dtype=bool)
-                none = np.empty(0, dtype=np.int64)
-                self._gram = self._grown(self.features, every, none, None, self.profile)
+        """Gram matrix (s, s) of the columns; what an earlier working set had of it is kept."""
+        if not np.array_equal(self.features, self._gram_features):
+            self._gram = self._grown(*_places(self._gram_features, self.features, self.problem.design.p))
+            self._gram_features = self.features
         return self._gram
 
-    def has_gram(self) -> bool:
-        """Whether the Gram matrix exists already."""
-        return self._gram is not None
+    def n_new_in_gram(self) -> int:
+        """How many of the columns the Gram matrix does not know yet."""
+        return int(_places(self._gram_features, self.features, self.problem.design.p)[0].sum())
 
     def unpenalised_fit(self, coef: Array) -> Array:
         """Coefficients (f, t) of the unpenalised columns that are optimal beside `coef` (s, t)."""
@@ -88,24 +81,37 @@ class Gathered:
             self._moments = self.problem.design.correlate(self.problem.weighted(self._pinv.T))
         return self._moments[cols].T
 
-    def _grown(self, features: Array, fresh: Array, kept: Array, data: Array | None, profile: Array) -> Array:
-        G = np.empty((len(features), len(features)))
+    def _grown(self, fresh: Array, kept: Array) -> Array:
+        s = len(self.features)
         old, new = np.flatnonzero(~fresh), np.flatnonzero(fresh)
+        if self.data is not None and not len(kept):
+            return self.data @ self.data.T
+        G = np.empty((s, s))
         if len(kept):
-            assert self._gram is not None
             G[np.ix_(old, old)] = self._gram[np.ix_(kept, kept)]
-        if not len(new):
-            return G
-        if data is not None:
-            cross = data @ data[new].T
-        else:
-            weight = None if self.problem.root is None else self.problem.root[:, 0] ** 2
-            cross = self.problem.design.gram(features, features[new], weight)
-            if len(profile):
-                cross -= profile.T @ (self._A.T @ self._A) @ profile[:, new]
-        G[:, new] = cross
-        G[new] = cross.T
+        if len(new):
+            cross = self._cross(new)
+            G[:, new] = cross
+            G[new] = cross.T
         return G
+
+    def _cross(self, new: Array) -> Array:
+        """Products (s, len(new)) of all columns with the new ones."""
+        if self.data is not None:
+            return self.data @ self.data[new].T
+        weight = None if self.problem.root is None else self.problem.root[:, 0] ** 2
+        cross = self.problem.design.gram(self.features, self.features[new], weight)
+        if len(self.profile):
+            cross -= self.profile.T @ (self._A.T @ self._A) @ self.profile[:, new]
+        return cross
+
+
+def _places(old: Array, new: Array, p: int) -> tuple[Array, Array]:
+    """Mask of the features in `new` that `old` lacks, and the places in `old` of the others."""
+    place = np.full(p, -1, dtype=np.int64)
+    place[old] = np.arange(len(old))
+    source = place[new]
+    return source < 0, source[source >= 0]
 
 
 def _pseudo_inverse(A: Array) -> Array:

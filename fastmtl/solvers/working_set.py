@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,15 +11,20 @@ from fastmtl_kernels._interface import BlockShrink
 
 from .._arrays import Array
 from .._status import Status
-from ..certificate import Check, evaluate
-from ..penalties import Lowered
+from ..certificate import Check, evaluate, recheck
+from ..penalties import Lowered, Penalty
 from ..problem import Problem
 from ._base import INNER_SHARE, STALL_ROUNDS, InterruptedRun, Outcome, Settings, verdict
+from ._cached import CrossProducts
 from ._forms import GramForm, ResidualForm, gram_pays
 from ._gathered import Gathered
 from .descend import descend
 
+DATA_ONLY = ("root", "free", "sign_free", "intercept_basis", "unpenalised", "basis", "target", "null_value")
+"""What a problem has computed from its data, whatever the strength of its penalty."""
 MAX_EPOCHS = 20_000
+TINY = 20_000
+"""Size p * max(n, p) up to which one descent on all columns is cheaper than choosing among them."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,31 @@ class WorkingSet:
         return Outcome(coef, intercept, check.certificate, status, found.n_iter, lambda: dual_point(problem, check))
 
 
+    def run_path(self, problem: Problem, penalties: Iterable[Penalty], start: tuple[Array, Array] | None = None) -> Iterator[Outcome]:
+        """Solve for one penalty after the other, each from the last, sharing all that depends on the data alone.
+
+        With more tasks than samples the outcomes are certified on the rotated problem, which has the same optimum.
+        """
+        rotation = task_rotation(problem)
+        Q = None
+        if rotation is not None:
+            problem, Q = rotation
+            start = None if start is None else (start[0] @ Q, start[1] @ Q)
+        run = None
+        for penalty in penalties:
+            if run is None:
+                run = _Run(self.settings, replace(problem, penalty=penalty), start, caching=True)
+            else:
+                run.strengthen(penalty)
+            outcome = run.solve()
+            if Q is not None:
+                active = outcome.coef.any(axis=1)
+                coef = np.zeros((len(active), len(Q)), dtype=outcome.coef.dtype)
+                coef[active] = outcome.coef[active] @ Q.T
+                outcome = replace(outcome, coef=coef, intercept=outcome.intercept @ Q.T, dual=None)
+            yield outcome
+
+
 def task_rotation(problem: Problem) -> tuple[Problem, Array] | None:
     """The same problem on the row space of Y when there are more tasks than samples: `Y = L Q'`, W -> W Q."""
     n, t = problem.Y.shape
@@ -76,7 +107,11 @@ def dual_point(problem: Problem, check: Check) -> Array:
 class _Run:
     """One run: the iterate and what is kept between outer iterations."""
 
-    def __init__(self, settings: Settings, problem: Problem, start: tuple[Array, Array] | None) -> None:
+    def __init__(
+        self, settings: Settings, problem: Problem, start: tuple[Array, Array] | None, *, caching: bool = False
+    ) -> None:
+        self.caching, self.cache, self.known = caching, None, None
+        self.rule = 1.0
         self.settings, self.problem, self.kernels = settings, problem, settings.kernels
         p, t = problem.design.p, problem.n_tasks
         self.form: Lowered = problem.penalty.lower(p)  # type: ignore[assignment]
@@ -109,6 +144,24 @@ class _Run:
             np.maximum(self.coef, 0.0, out=self.coef)
         self.gathered.select(self.rows)
         self._refit_unpenalised()
+
+    def strengthen(self, penalty: Penalty) -> None:
+        """Move to another strength of the same penalty, keeping the iterate and everything known about it.
+
+        The sequential strong rule (Tibshirani et al. 2012) lets in the blocks whose score may pass the bound if scores move
+        no faster than the strength.
+        """
+        before = self.problem
+        kept = {name: before.__dict__[name] for name in DATA_ONLY if name in before.__dict__}
+        self.problem = replace(before, penalty=penalty)
+        self.problem.__dict__.update(kept)
+        self.form = penalty.lower(before.design.p)  # type: ignore[assignment]
+        self.gathered.problem = self.problem
+        self.rule = max(0.5, min(1.0, 2.0 - before.penalty.alpha / penalty.alpha)) if penalty.alpha else 1.0
+        self.iteration = 0
+        if self.known is not None:
+            rows, coef, _ = self._as_returned()
+            self.known = recheck(self.problem, self.known, coef, rows)
 
     def solve(self) -> Outcome:
         """Run, and keep the best iterate when interrupted."""
@@ -143,6 +196,7 @@ class _Run:
                 status = Status.STALLED
             status = status or stop
             if status is not None:
+                self.known = check if self.caching else None
                 return self._outcome(check, status, self.iteration)
             self.iteration += 1
             if not self._choose(check):
@@ -151,9 +205,19 @@ class _Run:
             self._descend(check, target * problem.null_value / problem.unit)
 
     def _certify(self) -> Check:
-        """Gap of the current coefficients, as they would be returned."""
+        """Gap of the current coefficients, as they would be returned; from cached products where a path has them."""
+        if self.known is not None:
+            check, self.known = self.known, None
+            return check
         rows, coef, intercept = self._as_returned()
-        return evaluate(self.problem, coef, intercept, rows)
+        penalised = rows[: len(rows) - len(self.problem.free)]
+        if self.cache is not None and self.cache.holds(penalised):
+            return self.cache.check(self.problem, penalised, coef[: len(penalised)].astype(np.float64))
+        check = evaluate(self.problem, coef, intercept, rows)
+        if self.caching and self.cache is None and not coef.any() and self.gathered.data is not None:
+            target = problem_target(self.problem)
+            self.cache = CrossProducts(self.problem, self.gathered, check.scores / self.problem.unit, target)
+        return check
 
     def _as_returned(self) -> tuple[Array, Array, Array]:
         dtype = self.problem.design.dtype
@@ -167,7 +231,8 @@ class _Run:
         coef = np.zeros((self.problem.design.p, self.problem.n_tasks), dtype=self.problem.design.dtype)
         coef[rows] = values
         problem = self.problem
-        return Outcome(coef, intercept, check.certificate, status, iteration, lambda: dual_point(problem, check))
+        dual = None if check.direction is None else lambda: dual_point(problem, check)
+        return Outcome(coef, intercept, check.certificate, status, iteration, dual)
 
     def _choose(self, check: Check) -> bool:
         """Next working set: the active blocks, those near their bound, and the worst violators; whether any is new."""
@@ -179,8 +244,12 @@ class _Run:
         inside[self.blocks] = True
         starts = np.searchsorted(self._block_of_row, self.blocks)
         used = np.add.reduceat(self.coef.any(axis=1), starts) > 0 if len(self.blocks) else np.zeros(0, dtype=bool)
-        violators = np.flatnonzero((scores > 1.0) & ~inside)
+        violators = np.flatnonzero((scores > self.rule) & ~inside)
+        self.rule = 1.0
         limit = max(2 * int(used.sum()), self._first_size())
+        if len(scores) * max(self.problem.design.n, len(scores)) <= TINY:
+            violators = np.flatnonzero(self.usable & ~inside)
+            limit = len(scores)
         if len(violators) > limit:
             violators = violators[np.argpartition(-scores[violators], limit)[:limit]]
         kept = self.blocks[used | (scores[self.blocks] > 0.9)]
@@ -227,13 +296,19 @@ class _Run:
             return
         self.gathered.select(self.rows)
         active = max(int(self.coef.any(axis=1).sum()), len(self.rows) // 2)
-        data = self.gathered.data
-        if data is None or gram_pays(problem.design.n, len(self.rows), active, problem.n_tasks, self.gathered.has_gram()):
+        data, s = self.gathered.data, len(self.rows)
+        if self.cache is not None and not (self.cache.hold(problem, self.rows) and check.scores is not None):
+            self.cache, self.caching = None, True
+        if self.cache is not None:
+            gradient = check.scores[self.rows] / problem.unit
+            form = GramForm(self.kernels, self.cache.gram(self.rows), gradient, self.coef, 0.5 * self.cache.square, shrink)
+        elif data is None or gram_pays(problem.design.n, s, self.gathered.n_new_in_gram(), active, problem.n_tasks):
             gradient = check.scores[self.rows] / problem.unit
             constant = 0.5 * float(np.vdot(problem_target(problem), problem_target(problem)))
             form = GramForm(self.kernels, self.gathered.gram(), gradient, self.coef, constant, shrink)
         else:
-            form = ResidualForm(self.kernels, data, problem_target(problem), check.residual, self.coef, shrink)
+            residual = problem_target(problem) - data.T @ self.coef if check.residual is None else check.residual
+            form = ResidualForm(self.kernels, data, problem_target(problem), residual, self.coef, shrink)
         descend(form, tol, MAX_EPOCHS, self.settings.monitor.late)
         self.coef = np.ascontiguousarray(form.coef)
         self._refit_unpenalised()

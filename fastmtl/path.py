@@ -1,0 +1,260 @@
+"""Fits along a decreasing sequence of strengths, each started from the last."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ._door import Opened, open_problem
+from ._progress import progress_bar
+from ._status import ConvergenceWarning, FitInterrupted, Status
+from .api import as_result, as_start, check_controls, problem_alpha_max
+from .backend import choose_backend, limit_threads
+from .certificate import Certificate, evaluate
+from .penalties import Penalty
+from .result import FitResult, read_archive, write_archive
+from .solvers import InterruptedRun, Monitor, Outcome, Settings, choose
+
+
+@dataclass(frozen=True, eq=False)
+class PathResult:
+    """Fits along a path, the active rows of each stored.
+
+    Attributes
+    ----------
+    alphas : ndarray of shape (A,)
+        Strengths, decreasing.
+    intercepts : ndarray of shape (A, t)
+    certificates : tuple of Certificate
+        One an alpha; the first and the last come from the data, those between may come from cached cross-products with an
+        allowance for rounding added to the gap.
+    statuses : tuple of Status
+    fits : tuple of FitResult
+        As `path[i]` returns them, coefficients replaced by their active rows.
+    """
+
+    alphas: np.ndarray
+    n_features: int
+    rows: tuple[np.ndarray, ...]
+    fits: tuple[FitResult, ...]
+
+    @property
+    def intercepts(self) -> np.ndarray:
+        """Intercepts (A, t)."""
+        return np.stack([fit.intercept for fit in self.fits])
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """Certificates, one an alpha."""
+        return tuple(fit.certificate for fit in self.fits)
+
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """Statuses, one an alpha."""
+        return tuple(fit.status for fit in self.fits)
+
+    @property
+    def coefs(self) -> np.ndarray:
+        """Coefficients as one dense array (A, p, t)."""
+        return np.stack([fit.coef for fit in self])
+
+    @property
+    def n_active(self) -> np.ndarray:
+        """Number of active rows, one an alpha."""
+        return np.array([len(rows) for rows in self.rows])
+
+    def __len__(self) -> int:
+        return len(self.alphas)
+
+    def __getitem__(self, i: int) -> FitResult:
+        packed = self.fits[i]
+        coef = np.zeros((self.n_features, packed.coef.shape[1]), dtype=packed.coef.dtype)
+        coef[self.rows[i]] = packed.coef
+        return replace(packed, coef=coef)
+
+    def __iter__(self) -> Iterator[FitResult]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "PathResult: no alpha"
+        worst = max(c.relative_gap for c in self.certificates)
+        return (
+            f"PathResult: {len(self)} alphas from {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}, "
+            f"{self.n_active[0]} to {self.n_active[-1]} active rows, largest relative gap {worst:.2e}"
+        )
+
+    def save(self, path: Any) -> None:
+        """Write the path to an `.npz` file without pickled objects."""
+        write_archive(path, "PathResult", {"alphas": self.alphas, "n_features": np.array(self.n_features)}, self.fits, self.rows)
+
+    @classmethod
+    def load(cls, path: Any) -> PathResult:
+        """Read a path written by `save`."""
+        arrays, fits, rows = read_archive(path, "PathResult")
+        return cls(arrays["alphas"], int(arrays["n_features"]), rows, fits)
+
+
+def fit_path(
+    X: Any,
+    Y: Any,
+    penalty: str | Penalty = "l21",
+    *,
+    alphas: Any = None,
+    n_alphas: int = 100,
+    eps: float = 1e-2,
+    loss: Any = "squared",
+    sample_weight: Any = None,
+    task_weight: Any = None,
+    offset: Any = None,
+    task: Any = None,
+    fit_intercept: bool = True,
+    standardize: bool = False,
+    scale: str = "mean",
+    solver: str = "auto",
+    backend: str = "auto",
+    tol: float = 1e-6,
+    max_iter: int = 1000,
+    n_threads: int | None = None,
+    warm_start: Any = None,
+    time_limit: float | None = None,
+    callback: Callable[[dict[str, Any]], Any] | None = None,
+    verbose: bool = False,
+) -> PathResult:
+    """Fit at a decreasing sequence of strengths, each warm-started from the last and certified.
+
+    Parameters
+    ----------
+    alphas : array of shape (A,), optional
+        Strengths; sorted into decreasing order. Left out, `n_alphas` values from alpha_max down to `eps * alpha_max`,
+        evenly spaced in the logarithm.
+    n_alphas : int
+    eps : float
+        In (0, 1).
+    X, Y, penalty, loss, sample_weight, task_weight, offset, task, fit_intercept, standardize, scale
+        The problem, as in `fit`; the penalty's own alpha is ignored.
+    solver, backend, tol, max_iter, n_threads, warm_start, time_limit, callback, verbose
+        The run, as in `fit`; `time_limit` is for the whole path, which then ends early.
+
+    Returns
+    -------
+    PathResult
+
+    Raises
+    ------
+    ValueError, TypeError
+        Bad input, naming the argument.
+    FitInterrupted
+        Ctrl-C, with `.path` holding the alphas finished so far.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Some gap is above `tol`, or the time limit cut the path short.
+
+    References
+    ----------
+    Friedman, Hastie, Tibshirani (2010), "Regularization paths for generalized linear models via coordinate descent";
+    Tibshirani et al. (2012), "Strong rules for discarding predictors in lasso-type problems".
+    """
+    started = time.perf_counter()
+    check_controls(solver, tol, max_iter, time_limit, n_threads, callback)
+    opened = open_problem(
+        X, Y, penalty, loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset, task=task,
+        fit_intercept=fit_intercept, standardize=standardize, scale=scale, need_alpha=False,
+    )  # fmt: skip
+    kernels, name, reason = choose_backend(backend)
+    start = as_start(warm_start, opened)
+    done: list[tuple[float, Outcome]] = []
+    deadline = np.inf if time_limit is None else started + time_limit
+    monitor = Monitor(deadline, callback, None, started)
+    with limit_threads(n_threads), progress_bar(verbose) as bar, np.errstate(all="ignore"):
+        monitor.progress = bar
+        settings = Settings(kernels, float(tol), int(max_iter), monitor)
+        strengths = _strengths(opened, alphas, n_alphas, eps)
+        try:
+            for alpha, outcome in zip(strengths, _outcomes(opened, strengths, settings, start), strict=False):
+                done.append((float(alpha), outcome))
+                if outcome.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+                    break
+        except (InterruptedRun, KeyboardInterrupt):
+            raise FitInterrupted(
+                f"fit_path was interrupted after {len(done)} of {len(strengths)} alphas; they are in .path",
+                lambda: _packed(opened, done, name, reason, monitor),
+                is_path=True,
+            ) from None
+        if done:
+            done[-1] = (done[-1][0], _certified_on_data(opened, *done[-1]))
+    _warn(done, len(strengths), tol)
+    return _packed(opened, done, name, reason, monitor)
+
+
+def _strengths(opened: Opened, alphas: Any, n_alphas: int, eps: float) -> np.ndarray:
+    """The alphas of a path, decreasing."""
+    if alphas is not None:
+        given = np.asarray(alphas, dtype=np.float64)
+        if given.ndim != 1 or not given.size:
+            raise ValueError(f"alphas has shape {given.shape}; a non-empty sequence of numbers was expected")
+        if not (np.isfinite(given).all() and (given >= 0).all()):
+            raise ValueError("alphas holds a negative, NaN or infinite value; finite numbers >= 0 were expected")
+        return np.sort(given)[::-1]
+    if isinstance(n_alphas, bool) or not isinstance(n_alphas, (int, np.integer)) or n_alphas < 1:
+        raise ValueError(f"n_alphas is {n_alphas!r}; a whole number >= 1 was expected")
+    if not (isinstance(eps, (int, float, np.number)) and 0 < eps < 1):
+        raise ValueError(f"eps is {eps!r}; a number in (0, 1) was expected")
+    top = problem_alpha_max(opened)
+    if top == 0.0:
+        return np.zeros(1)
+    return top * np.logspace(0.0, np.log10(eps), int(n_alphas))
+
+
+def _outcomes(opened: Opened, strengths: np.ndarray, settings: Settings, start: Any) -> Iterator[Outcome]:
+    """Outcomes along the path, through the solver's own path when it has one."""
+    penalty = opened.problem.penalty
+    penalties = [penalty.with_alpha(float(alpha)) for alpha in strengths]
+    first = opened.with_penalty(penalties[0]).problem
+    solver = choose(first, settings)
+    if hasattr(solver, "run_path"):
+        yield from solver.run_path(first, penalties, start)
+        return
+    for one in penalties:
+        outcome = solver.run(opened.with_penalty(one).problem, start)
+        start = (outcome.coef, outcome.intercept)
+        yield outcome
+
+
+def _certified_on_data(opened: Opened, alpha: float, outcome: Outcome) -> Outcome:
+    """The outcome with its certificate taken from the data."""
+    problem = opened.with_penalty(opened.problem.penalty.with_alpha(alpha)).problem
+    rows = np.flatnonzero(outcome.coef.any(axis=1))
+    check = evaluate(problem, outcome.coef[rows], outcome.intercept, rows)
+    return replace(outcome, certificate=check.certificate)
+
+
+def _packed(opened: Opened, done: list[tuple[float, Outcome]], backend: str, reason: str, monitor: Monitor) -> PathResult:
+    fits, rows = [], []
+    for alpha, outcome in done:
+        at = opened.with_penalty(opened.problem.penalty.with_alpha(alpha))
+        full = as_result(at, outcome, backend, reason, replace(monitor, history=[]))
+        rows.append(full.support)
+        fits.append(replace(full, coef=full.coef[full.support], dual=None))
+    return PathResult(np.array([alpha for alpha, _ in done]), opened.problem.design.p, tuple(rows), tuple(fits))
+
+
+def _warn(done: list[tuple[float, Outcome]], expected: int, tol: float) -> None:
+    bad = [(alpha, outcome) for alpha, outcome in done if not outcome.status.converged]
+    if len(done) < expected and not bad:
+        bad = done[-1:]
+    if bad:
+        alpha, outcome = max(bad, key=lambda entry: entry[1].certificate.relative_gap)
+        warnings.warn(
+            f"{len(bad)} of {expected} alphas ended above tol={tol:g}, {expected - len(done)} were not reached; the largest "
+            f"relative gap is {outcome.certificate.relative_gap:.2g} at alpha={alpha:g}. {outcome.status.sentence}",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
