@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..._arrays import Array
 from ..._status import Status
-from ...certificate import Certificate, Check, evaluate, evaluate_factored
+from ...certificate import Bound as DualBound
+from ...certificate import Certificate, Check, assemble, evaluate, evaluate_factored
+from ...penalties import Trace
 from ...problem import Problem
 from .._base import Outcome, Settings, verdict
 from ..working_set import dual_point
 from .mixed import solve_mixed
 from .model import orthogonalise
 from .polar import Bound
-from .reduced import Reduced, solve_reduced
+from .reduced import Reduced, solve_reduced, warm_start
 from .reduction import Data, Factors, Reduction, reduce
 
 SHARE = 0.5
 """Share of the tolerance that the reduced gap may use up: what is left covers rounding on the way to the data."""
 FLOOR = 1e-14
 """Relative gap below which the reduced certificate is rounding."""
+ROUNDING = 64.0
+"""Allowance, in units of eps |Y~|^2, for the rounding of a gap that was computed in reduced coordinates only."""
 WARM_RANK = 1e-7
 """Singular values of a warm start below this share of its largest are not carried over."""
 
@@ -48,6 +53,55 @@ class Spectral:
         assert outcome is not None
         return outcome
 
+    def run_path(
+        self, problem: Problem, penalties: Sequence[Trace], start: tuple[Array, Array] | None = None
+    ) -> Iterator[Outcome]:
+        """Solve at decreasing strengths on one reduction of the data, each from the last.
+
+        The first and the last outcome are certified on the data; those between carry the gap of the reduced problem with
+        an allowance for rounding, and no dual point.
+        """
+        if problem.null_value == 0.0:
+            yield from (self._zero(replace_penalty(problem, penalty)) for penalty in penalties)
+            return
+        reduction = reduce(data_of(problem), self.settings.kernels, ridge=penalties[0].ridge, single=False)
+        previous: Reduced | None = None
+        for i, penalty in enumerate(penalties):
+            alpha = reduction.to_model(penalty.alpha)
+            at = replace_penalty(problem, penalty)
+            if alpha == 0.0:
+                yield self._outcome(at, reduction, _unpenalised(reduction), None)
+                continue
+            V, near = None, None
+            if previous is not None:
+                V, near = warm_start(reduction.model, alpha, previous)
+            elif start is not None:
+                V = right_factor(reduction, start[0])
+            watch = _Watch(self.settings, reduction)
+            previous = solve_reduced(
+                reduction.model, alpha, self._target(reduction), start=V, near=near, monitor=watch,
+                interrupted=self.settings.monitor.late,
+            )  # fmt: skip
+            if i in (0, len(penalties) - 1) or not previous.finished:
+                yield self._outcome(at, reduction, previous, watch.status)
+            else:
+                yield self._reduced_outcome(at, reduction, previous)
+
+    def _target(self, reduction: Reduction) -> float:
+        """Absolute gap asked of the reduced solver."""
+        return max(SHARE * self.settings.tol, FLOOR) * reduction.worth
+
+    def _reduced_outcome(self, problem: Problem, reduction: Reduction, found: Reduced) -> Outcome:
+        factors = as_returned(problem, reduction.factors(found.A, found.V))
+        scale = reduction.y_unit**2
+        primal, gap = scale * found.bound.primal, scale * max(found.bound.gap, 0.0)
+        allowance = ROUNDING * float(np.finfo(np.float64).eps) * scale * reduction.model.total
+        bound = DualBound(primal - gap, found.bound.scale, np.nan, np.nan, 0.0)
+        certificate = assemble(problem, primal, bound, is_zero=not found.rank, allowance=allowance)
+        status = verdict(certificate, self.settings.tol, float(np.finfo(problem.design.dtype).eps)) or Status.STALLED
+        pair = (factors.U, factors.V)
+        return Outcome(pair[0] @ pair[1].T, factors.intercept, certificate, status, found.rounds, None, pair)
+
     def _solve(self, problem: Problem, reduction: Reduction, start: tuple[Array, Array] | None) -> Outcome | None:
         """One reduction, solved; None when its float32 model is too coarse."""
         settings = self.settings
@@ -55,7 +109,7 @@ class Spectral:
         if alpha == 0.0:
             return self._outcome(problem, reduction, _unpenalised(reduction), None)
         watch = _Watch(settings, reduction)
-        target = max(SHARE * settings.tol, FLOOR) * reduction.worth
+        target = self._target(reduction)
         V = None if start is None else right_factor(reduction, start[0])
         solve = solve_mixed if reduction.single else _solve_double
         found = solve(reduction, alpha, target, start=V, monitor=watch, interrupted=settings.monitor.late)
@@ -130,19 +184,33 @@ def certify(
     problem: Problem, reduction: Reduction, found: Reduced, factors: Factors, tol: float
 ) -> tuple[Check, Factors, Array]:
     """Certificate of the coefficients as returned, with the solver's dual point as candidate."""
-    dtype = problem.design.dtype
-    factors = Factors(*(np.ascontiguousarray(M, dtype=dtype) for M in (factors.U, factors.V, factors.intercept)))
+    factors = as_returned(problem, factors)
     coef = factors.U @ factors.V.T
 
     def propose(residual: Array) -> Array:
         return reduction.dual_point(residual, found.bound)
 
-    if dtype == np.float64:
+    if coef.dtype == np.float64:
         pair = (factors.U, factors.V)
         return evaluate_factored(problem, pair, factors.intercept, propose, tol * problem.null_value), factors, coef
     # The product is rounded to float32: that is what is returned, so that is what is certified.
     residual = problem.Y - problem.design.predict(coef) - factors.intercept
     return evaluate(problem, coef, factors.intercept, candidate=propose(residual)), factors, coef
+
+
+def as_returned(problem: Problem, factors: Factors) -> Factors:
+    """Factors in the dtype that coefficients are returned in."""
+    dtype = problem.design.dtype
+    return Factors(*(np.ascontiguousarray(M, dtype=dtype) for M in (factors.U, factors.V, factors.intercept)))
+
+
+def replace_penalty(problem: Problem, penalty: Trace) -> Problem:
+    """The same data under another penalty; what was computed from the data alone is kept."""
+    out = replace(problem, penalty=penalty)
+    for name in ("root", "intercept_basis", "target", "null_value"):
+        if name in problem.__dict__:
+            out.__dict__[name] = problem.__dict__[name]
+    return out
 
 
 def right_factor(reduction: Reduction, coef: Array) -> Array | None:
