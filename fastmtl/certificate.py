@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ._arrays import Array
+from .penalties import Penalty
 from .problem import Problem, orthonormal, project_off
 
 PROJECTION_ROUNDS = 20
@@ -181,7 +182,7 @@ def assemble(problem: Problem, primal: float, bound: Bound, *, is_zero: bool, al
 
 def penalty_value(problem: Problem, coef: Array, rows: Array | None) -> float:
     """The penalty at coefficients of some rows, all others zero."""
-    return problem.penalty.value(_full(problem, coef, rows))
+    return problem.penalty.value(coef) if rows is None else problem.penalty.value_on(coef, rows, problem.design.p)
 
 
 def _full(problem: Problem, coef: Array, rows: Array | None) -> Array:
@@ -221,6 +222,11 @@ def scaled_bound(problem: Problem, V: Array, cross: float, square: float) -> Bou
                 if bound > value:
                     value, scale = bound, a
     return Bound(value, scale, cross, square, infeasibility)
+
+
+def _conjugate(penalty: Penalty, V: Array, a: float) -> float:
+    """`penalty*(a V)` for an a that `dual_scale` allows: zero, with no further pass over V, when it is an indicator."""
+    return 0.0 if penalty.is_norm else penalty.conjugate(a * V if a != 1.0 else V)
 
 
 def _largest(values: Array) -> float:

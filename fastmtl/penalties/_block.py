@@ -50,14 +50,24 @@ class BlockPenalty(Penalty):
         alpha = 1.0 if self.alpha is None else self.alpha
         return unit._replace(l1=_times(alpha, unit.l1), l2=_times(alpha, unit.l2), ridge=alpha * unit.ridge)
 
+    @property
+    def is_norm(self) -> bool:
+        kept = self.__dict__.get("_kept_unit")
+        return kept is not None and not kept.ridge.any()
+
+    def value_on(self, W: Array, rows: Array, p: int) -> float:
+        unit = self._unit(p)
+        if len(unit.l2) != p or unit.order is not None:
+            return super().value_on(W, rows, p)
+        alpha = 1.0 if self.alpha is None else self.alpha
+        part = Lowered(
+            None, np.arange(len(rows) + 1), _times(alpha, unit.l1[rows]), _times(alpha, unit.l2[rows]),
+            alpha * unit.ridge[rows], unit.positive,
+        )  # fmt: skip
+        return _value(W, part)
+
     def value(self, W: Array) -> float:
-        W, form = self._arranged(W)
-        if form.positive and (W < 0).any():
-            return math.inf
-        norms = np.sqrt(block_sums(row_squares(W), form.ptr))
-        used = norms > 0
-        total = float(form.l2[used] @ norms[used]) + 0.5 * float(form.ridge[used] @ norms[used] ** 2)
-        return total + _l1_value(W, form.l1)
+        return _value(*self._arranged(W))
 
     def prox(self, W: Array, step: float) -> Array:
         W, form = self._arranged(W)
@@ -86,7 +96,7 @@ class BlockPenalty(Penalty):
 
     def _excess(self, V: Array) -> tuple[Array, Lowered]:
         V, form = self._arranged(V)
-        U = soft_threshold(V, form.l1[:, None], form.positive)
+        U = soft_threshold(V, form.l1[:, None], form.positive) if form.positive or form.l1.any() else V
         return np.sqrt(block_sums(row_squares(U), form.ptr)) - form.l2, form
 
     def _arranged(self, W: Array) -> tuple[Array, Lowered]:
@@ -114,6 +124,15 @@ class BlockPenalty(Penalty):
         V = V if form.order is None else V[form.order]
         scale = gauge_scale(V, form, np.ones(len(form.l2), dtype=bool))
         return 0.0 if math.isinf(scale) else math.inf if scale == 0 else round_up(1.0 / scale)
+
+
+def _value(W: Array, form: Lowered) -> float:
+    if form.positive and (W < 0).any():
+        return math.inf
+    norms = np.sqrt(block_sums(row_squares(W), form.ptr))
+    used = norms > 0
+    total = float(form.l2[used] @ norms[used]) + 0.5 * float(form.ridge[used] @ norms[used] ** 2)
+    return total + _l1_value(W, form.l1)
 
 
 def _times(alpha: float, strengths: Array) -> Array:
@@ -164,7 +183,8 @@ def gauge_scale(V: Array, form: Lowered, hard: Array) -> float:
     """
     rows = np.repeat(hard, np.diff(form.ptr))
     widest = int(np.diff(form.ptr).max(initial=1)) * V.shape[1]
-    top = np.maximum(V, 0.0) if form.positive else np.abs(V)
+    plain = not form.positive and not form.l1.any()
+    top = V if plain else np.maximum(V, 0.0) if form.positive else np.abs(V)
     if not form.l1.any():
         norms = np.sqrt(block_sums(row_squares(top), form.ptr))
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -14,18 +14,22 @@ DEPTH = 5
 """Iterates an extrapolation combines."""
 
 
-def descend(form: GramForm | ResidualForm, tol: float, max_epochs: int, late: Callable[[], bool]) -> float:
+def descend(
+    form: GramForm | ResidualForm, tol: float, max_epochs: int, late: Callable[[], bool], guess: Array | None = None
+) -> float:
     """Descend until the duality gap of the restricted problem is at most `tol`.
 
     Sweeps run a few epochs at a time; every `DEPTH` of those an extrapolation is tried, and kept only if it lowers the
     objective. Once the sweeps have cost as much as a second-order finish would, that is tried too, so that neither can
-    waste more than the other needs.
+    waste more than the other needs. A `guess` (s, t) replaces the start if it is better.
 
     Returns
     -------
     float
         The gap reached.
     """
+    if guess is not None:
+        attempt(form, guess, form.follow(guess), form.value(*form.state()))
     history: list[tuple[Array, Array]] = [form.state()]
     spent, wait = 0.0, 1.0
     second_order = isinstance(form, GramForm) and newton_applies(form.shrink)
@@ -44,7 +48,8 @@ def descend(form: GramForm | ResidualForm, tol: float, max_epochs: int, late: Ca
             # In-cache sweeps run at about a third of the speed of factorisations.
             spent += 3.0 * step * 2.0 * len(form.coef) * (active + 2) * form.coef.shape[1]
             if spent > wait * newton_cost(active, form.coef.shape[1]):
-                form.move_to(row_newton(form.quadratic, form.shrink))
+                coef = row_newton(form.quadratic, form.shrink)
+                form.restore(coef, form.follow(coef))
                 history = [form.state()]
                 spent, wait = 0.0, 2.0 * wait
                 continue
@@ -76,9 +81,14 @@ def extrapolate(form: GramForm | ResidualForm, history: list[tuple[Array, Array]
         return False
     coef = sum(c * W for c, (W, _) in zip(weights, history[1:], strict=True))
     follow = sum(c * A for c, (_, A) in zip(weights, history[1:], strict=True))
+    return attempt(form, coef, follow, form.value(*history[-1]))
+
+
+def attempt(form: GramForm | ResidualForm, coef: Array, follow: Array, value: float) -> bool:
+    """Move to a state if it is feasible and its objective is below `value`."""
     if form.shrink.positive and (coef < 0).any():
         return False
-    if not form.value(coef, follow) < form.value(*history[-1]):
+    if not form.value(coef, follow) < value:
         return False
     form.restore(coef, follow)
     return True

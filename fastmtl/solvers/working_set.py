@@ -111,6 +111,7 @@ class _Run:
         self, settings: Settings, problem: Problem, start: tuple[Array, Array] | None, *, caching: bool = False
     ) -> None:
         self.caching, self.cache, self.known = caching, None, None
+        self.before = self.last = None
         self.rule = 1.0
         self.settings, self.problem, self.kernels = settings, problem, settings.kernels
         p, t = problem.design.p, problem.n_tasks
@@ -159,6 +160,7 @@ class _Run:
         self.gathered.problem = self.problem
         self.rule = max(0.5, min(1.0, 2.0 - before.penalty.alpha / penalty.alpha)) if penalty.alpha else 1.0
         self.iteration = 0
+        self.before, self.last = self.last, (self.rows, self.coef)
         if self.known is not None:
             rows, coef, _ = self._as_returned()
             self.known = recheck(self.problem, self.known, coef, rows)
@@ -309,9 +311,21 @@ class _Run:
         else:
             residual = problem_target(problem) - data.T @ self.coef if check.residual is None else check.residual
             form = ResidualForm(self.kernels, data, problem_target(problem), residual, self.coef, shrink)
-        descend(form, tol, MAX_EPOCHS, self.settings.monitor.late)
+        descend(form, tol, MAX_EPOCHS, self.settings.monitor.late, self._guess())
         self.coef = np.ascontiguousarray(form.coef)
         self._refit_unpenalised()
+
+    def _guess(self) -> Array | None:
+        """Where the coefficients would be if they moved on along the path as they moved last."""
+        before, self.before = self.before, None
+        if before is None:
+            return None
+        rows, old = before
+        full = np.zeros((self.problem.design.p, self.problem.n_tasks))
+        full[rows] = old
+        guess = 2.0 * self.coef - full[self.rows]
+        guess[~self.coef.any(axis=1)] = 0.0
+        return guess
 
     def _refit_unpenalised(self) -> None:
         """Intercept and free coefficients that are optimal beside the penalised ones."""
