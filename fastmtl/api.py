@@ -11,6 +11,7 @@ import numpy as np
 
 from ._arrays import as_ndarray
 from ._door import Opened, open_problem
+from ._low_rank import LowRank
 from ._progress import progress_bar
 from ._status import ConvergenceWarning, FitInterrupted
 from .backend import choose_backend, limit_threads
@@ -288,9 +289,8 @@ def as_start(warm_start: Any, opened: Opened) -> tuple[np.ndarray, np.ndarray] |
 
 def as_result(opened: Opened, outcome: Outcome, backend: str, reason: str, monitor: Monitor) -> FitResult:
     """A solver's outcome in the caller's terms."""
-    coef = outcome.coef if opened.divisor is None else outcome.coef / opened.divisor[:, None]
     return FitResult(
-        coef=coef.astype(opened.problem.design.dtype, copy=False),
+        coef=_rescaled(outcome.coef, opened).astype(opened.problem.design.dtype, copy=False),
         intercept=outcome.intercept,
         penalty=str(opened.problem.penalty),
         status=outcome.status,
@@ -305,7 +305,13 @@ def as_result(opened: Opened, outcome: Outcome, backend: str, reason: str, monit
         is_1d=opened.is_1d,
         history=tuple(monitor.history),
         dual=None if outcome.dual is None else outcome.dual(),
+        low_rank=None if outcome.factors is None else LowRank(_rescaled(outcome.factors[0], opened), outcome.factors[1]),
     )
+
+
+def _rescaled(rows: np.ndarray, opened: Opened) -> np.ndarray:
+    """Rows of coefficients in the units of X."""
+    return rows if opened.divisor is None else (rows / opened.divisor[:, None]).astype(rows.dtype, copy=False)
 
 
 def warn_unless_converged(outcome: Outcome, tol: float) -> None:

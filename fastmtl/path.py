@@ -73,6 +73,8 @@ class PathResult:
 
     def __getitem__(self, i: int) -> FitResult:
         packed = self.fits[i]
+        if packed.low_rank is not None:
+            return packed
         coef = np.zeros((self.n_features, packed.coef.shape[1]), dtype=packed.coef.dtype)
         coef[self.rows[i]] = packed.coef
         return replace(packed, coef=coef)
@@ -232,7 +234,8 @@ def _certified_on_data(opened: Opened, alpha: float, outcome: Outcome) -> Outcom
     """The outcome with its certificate taken from the data."""
     problem = opened.with_penalty(opened.problem.penalty.with_alpha(alpha)).problem
     rows = np.flatnonzero(outcome.coef.any(axis=1))
-    check = evaluate(problem, outcome.coef[rows], outcome.intercept, rows)
+    candidate = None if outcome.dual is None else outcome.dual()
+    check = evaluate(problem, outcome.coef[rows], outcome.intercept, rows, candidate)
     return replace(outcome, certificate=check.certificate)
 
 
@@ -242,7 +245,8 @@ def _packed(opened: Opened, done: list[tuple[float, Outcome]], backend: str, rea
         at = opened.with_penalty(opened.problem.penalty.with_alpha(alpha))
         full = as_result(at, outcome, backend, reason, replace(monitor, history=[]))
         rows.append(full.support)
-        fits.append(replace(full, coef=full.coef[full.support], dual=None))
+        kept = full.coef if full.low_rank is not None else full.coef[full.support]
+        fits.append(replace(full, coef=kept, dual=None))
     return PathResult(np.array([alpha for alpha, _ in done]), opened.problem.design.p, tuple(rows), tuple(fits))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ._arrays import as_ndarray, is_sparse
+from ._low_rank import LowRank, decompose
 from ._status import Status
 from .certificate import Certificate
 
@@ -25,7 +27,8 @@ class FitResult:
     Attributes
     ----------
     coef : ndarray of shape (p, t)
-        Coefficients in the units of X; row j is feature j in all tasks.
+        Coefficients in the units of X; row j is feature j in all tasks. Multiplied out at every access when
+        `low_rank` holds them.
     intercept : ndarray of shape (t,)
     penalty : str
         The penalty and its strength.
@@ -49,6 +52,8 @@ class FitResult:
         One entry an outer iteration.
     dual : ndarray of shape (n, t) or None
         The dual point behind the bound; `certify` takes it as a candidate.
+    low_rank : LowRank or None
+        Thin factors of `coef`, kept in its place when they are smaller.
     """
 
     coef: np.ndarray
@@ -66,6 +71,47 @@ class FitResult:
     is_1d: bool = False
     history: tuple[tuple[float, float, int], ...] = ()
     dual: np.ndarray | None = None
+    low_rank: LowRank | None = None
+
+    def __post_init__(self) -> None:
+        if self.low_rank is not None:
+            if self.low_rank.size < self.coef.size:
+                object.__delattr__(self, "coef")
+            else:
+                object.__setattr__(self, "low_rank", None)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "coef" and self.__dict__.get("low_rank") is not None:
+            return self.low_rank.dense()
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @cached_property
+    def _singular(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return decompose(self.coef if self.low_rank is None else self.low_rank)
+
+    @property
+    def rank(self) -> int:
+        """Rank of `coef`: the number of its singular values above rounding."""
+        return len(self.singular_values)
+
+    @property
+    def singular_values(self) -> np.ndarray:
+        """Singular values of `coef` above rounding, descending."""
+        return self._singular[1].copy()
+
+    def factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Balanced factors U (p, r), V (t, r) with `coef = U V'` and `U'U = V'V` diagonal, descending.
+
+        Column k of U is a feature that the tasks share, row i of V says how much task i uses of each: the two layers of
+        the linear network that the trace norm is equivalent to.
+        """
+        U, s, V = self._singular
+        root = np.sqrt(s)
+        return (U * root).astype(self.intercept.dtype), (V * root).astype(self.intercept.dtype)
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return self.coef.shape if self.low_rank is None else self.low_rank.shape
 
     @property
     def support(self) -> np.ndarray:
@@ -91,10 +137,14 @@ class FitResult:
         """
         if not is_sparse(X):
             X = as_ndarray(X, "X")
-        if X.ndim != 2 or X.shape[1] != self.coef.shape[0]:
-            raise ValueError(f"X has shape {tuple(X.shape)}; the model has {self.coef.shape[0]} features, one column each")
-        rows = self.support
-        Z = (X[:, rows] @ self.coef[rows] if 4 * len(rows) < len(self.coef) else X @ self.coef) + self.intercept
+        p = self._shape[0]
+        if X.ndim != 2 or X.shape[1] != p:
+            raise ValueError(f"X has shape {tuple(X.shape)}; the model has {p} features, one column each")
+        if self.low_rank is not None:
+            Z = (X @ self.low_rank.left) @ self.low_rank.right.T + self.intercept
+        else:
+            rows = self.support
+            Z = (X[:, rows] @ self.coef[rows] if 4 * len(rows) < p else X @ self.coef) + self.intercept
         return np.asarray(Z)[:, 0] if self.is_1d else np.asarray(Z)
 
     def score(self, X: Any, Y: Any, *, per_task: bool = False) -> Any:
@@ -132,9 +182,10 @@ class FitResult:
         return self.feature_names[j] if self.feature_names else f"feature {j}"
 
     def __repr__(self) -> str:
-        p, t = self.coef.shape
+        p, t = self._shape
+        kept = f"{self.n_active} active rows" if self.low_rank is None else f"rank {self.rank}"
         return (
-            f"FitResult: {self.status}, {p} features x {t} tasks, {self.n_active} active rows\n"
+            f"FitResult: {self.status}, {p} features x {t} tasks, {kept}\n"
             f"  penalty      {self.penalty}\n"
             f"  objective    {self.certificate.primal:.6g}\n"
             f"  relative gap {self.certificate.relative_gap:.2e}\n"
@@ -161,6 +212,7 @@ class FitResult:
 
 
 ARRAYS = ("coef", "intercept", "n_observed", "dual")
+FACTORS = ("left", "right")
 
 
 def write_archive(path: Any, kind: str, arrays: dict[str, np.ndarray], fits: Any, rows: Any = None) -> None:
@@ -170,8 +222,12 @@ def write_archive(path: Any, kind: str, arrays: dict[str, np.ndarray], fits: Any
     for i, fit in enumerate(fits):
         rest = {}
         for entry in fields(fit):
+            if entry.name == "coef" and fit.low_rank is not None:
+                continue
             value = getattr(fit, entry.name)
-            if entry.name in ARRAYS:
+            if entry.name == "low_rank":
+                arrays.update({} if value is None else {f"{name}_{i}": getattr(value, name) for name in FACTORS})
+            elif entry.name in ARRAYS:
                 if value is not None:
                     arrays[f"{entry.name}_{i}"] = np.asarray(value)
             else:
@@ -205,6 +261,9 @@ def read_archive(path: Any, kind: str) -> tuple[dict[str, np.ndarray], tuple[Fit
         rest["certificate"] = Certificate(**rest["certificate"])
         rest["history"] = tuple(tuple(entry) for entry in rest["history"])
         own = {name: arrays.pop(f"{name}_{i}") for name in ARRAYS if f"{name}_{i}" in arrays}
+        if f"left_{i}" in arrays:
+            low_rank = LowRank(*(arrays.pop(f"{name}_{i}") for name in FACTORS))
+            own |= {"coef": low_rank.dense(), "low_rank": low_rank}
         fits.append(FitResult(**rest, **own))
         if f"rows_{i}" in arrays:
             rows.append(arrays.pop(f"rows_{i}"))
