@@ -24,9 +24,9 @@ def choose(problem: Problem, settings: Settings) -> Any:
 
         return WorkingSet(settings)
     if isinstance(problem.penalty, Trace):
-        from .spectral import Spectral
+        from .spectral import choose_spectral
 
-        return Spectral(settings)
+        return choose_spectral(problem, settings)
     from .proximal_gradient import ProximalGradient
 
     return ProximalGradient(settings)
