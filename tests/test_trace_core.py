@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastmtl_kernels import cpu
 
 from fastmtl.designs import DenseDesign
 from fastmtl.solvers.spectral._eigen import count_above, top_eigenpairs, tridiagonalise
@@ -16,6 +15,7 @@ from fastmtl.solvers.spectral.newton_system import evaluate as eliminate
 from fastmtl.solvers.spectral.omega_newton import Retraction
 from fastmtl.solvers.spectral.reduced import Reduced, cold_start, solve_reduced, warm_start
 from fastmtl.solvers.spectral.reduction import Data, Reduction, reduce
+from fastmtl_kernels import cpu
 
 EPS = np.finfo(float).eps
 TOL = 1e-9
@@ -183,12 +183,13 @@ def test_rotations_of_the_factor_are_null_directions():
     X, Y = low_rank(60, 20, 10)
     reduction = reduce(Data(DenseDesign(X), Y, 1.0 / 60), cpu)
     alpha = 0.2 * reduction.alpha_max()
-    V = cold_start(reduction.model, alpha)
-    system = NewtonSystem(reduction.model, alpha, eliminate(reduction.model, alpha, V, reduction.model.target @ V, np.sum(V * V, axis=0)))
+    model = reduction.model
+    V = cold_start(model, alpha)
+    system = NewtonSystem(model, alpha, eliminate(model, alpha, V, model.target @ V, np.sum(V * V, axis=0)))
     system.prepare()
     K = np.random.default_rng(0).standard_normal((V.shape[1], V.shape[1]))
     turn = V @ (K - K.T)
-    product = system.multiply(turn, reduction.model.target @ turn)
+    product = system.multiply(turn, model.target @ turn)
     scale = np.abs(system.K).max() * np.linalg.norm(turn)
     assert abs(np.vdot(product, turn)) <= 1e-12 * scale * np.linalg.norm(turn)
     assert abs(np.vdot(system.gradient, turn)) <= 1e-12 * np.linalg.norm(system.gradient) * np.linalg.norm(turn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from fastmtl_kernels import _reference_spectral as reference
 from fastmtl_kernels.cpu import _spectral as cpu_spectral
 from fastmtl_kernels.cpu import _tridiagonal as cpu
