@@ -9,6 +9,7 @@ import numpy as np
 
 from .._interface import BlockShrink, Columns, Descent, Panel, Quadratic
 from . import _shrink, _sweep
+from ._jit import cache_folder as cache_folder
 from ._spectral import singular_shrink as singular_shrink
 from ._tridiagonal import tridiagonal_factor as tridiagonal_factor
 from ._tridiagonal import tridiagonal_multiply as tridiagonal_multiply

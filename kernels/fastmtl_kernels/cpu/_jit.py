@@ -48,3 +48,11 @@ def jit(function: Callable[..., Any]) -> Any:
         except Exception:  # no folder that could hold a cache exists
             return compiled
     return compiled
+
+
+def cache_folder() -> str | None:
+    """Where compiled kernels are kept between processes, None when no folder can hold them."""
+    try:
+        return str(_TolerantCache(cache_folder).cache_path)
+    except Exception:  # Numba found no folder that it can write
+        return None
