@@ -35,7 +35,8 @@ def true_gap(reduction: Reduction, found: Reduced, alpha: float) -> float:
     The dual point is projected onto the intercepts' constraints and scaled into the ball of radius alpha.
     """
     data, ridge = reduction.data, reduction.model.ridge * reduction.x_unit**2
-    X, Y = data.design.X, data.targets
+    design: Any = data.design
+    X, Y = design.X, data.targets
     c = np.ones(Y.shape[1]) if data.task_weight is None else data.task_weight
     weight = data.weights[:, None] * c
     factors = reduction.factors(found.A, found.V)
@@ -204,7 +205,9 @@ def test_retraction_moves_omega_to_first_order_and_keeps_columns_orthogonal():
     P = np.random.default_rng(0).standard_normal(V.shape)
     retract = Retraction(iterate, P, model.target @ P)
     for h in (1e-3, 1e-4):
-        W, BW, scales = retract(h)
+        moved = retract(h)
+        assert moved is not None
+        W, BW, scales = moved
         np.testing.assert_allclose(W.T @ W, np.diag(scales), atol=64 * EPS * scales.max())
         np.testing.assert_allclose(BW, model.target @ W, atol=1e-12)
         error = W @ W.T - V @ V.T - h * (V @ P.T + P @ V.T)
@@ -213,7 +216,7 @@ def test_retraction_moves_omega_to_first_order_and_keeps_columns_orthogonal():
 
 @pytest.mark.parametrize("shape", [(80, 25), (20, 50)])
 def test_warm_starts_reach_the_same_optimum_in_fewer_steps(shape):
-    X, Y = low_rank(*shape, 12)
+    X, Y = low_rank(shape[0], shape[1], 12)
     reduction = reduce(Data(DenseDesign(X), Y, 1.0 / shape[0]), cpu, single=False)
     model, top = reduction.model, reduction.alpha_max()
     target = TOL * reduction.worth
@@ -276,7 +279,7 @@ def test_top_eigenpairs_are_those_above_the_floor(t):
     S = root.T @ root
     values = np.linalg.eigvalsh(S)
     for kept in {1, t // 10, t // 2, t}:
-        floor = 0.0 if kept == t else 0.5 * (values[-kept - 1] + values[-kept]) if kept else 2 * values[-1]
+        floor = 0.0 if kept == t else float(0.5 * (values[-kept - 1] + values[-kept]) if kept else 2 * values[-1])
         found, vectors = top_eigenpairs(S, floor)
         assert len(found) == kept
         np.testing.assert_allclose(S @ vectors, vectors * found, atol=1e-13 * values[-1])

@@ -89,7 +89,7 @@ class Design(ABC):
                 block = self.take(np.arange(part.start, part.stop))
                 yield ((block if subtract is None else block - subtract[part][:, None]) * root).T
 
-        return accumulate(blocks, centre, lambda K: None, self.n, np.float64, early=True)
+        return accumulate(blocks, centre, lambda K, mean: None, self.n, np.float64, early=True)
 
     @abstractmethod
     def check_finite(self, name: str = "X") -> None:

@@ -7,6 +7,7 @@ that size.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,9 @@ Panels = Callable[[Array | None], Iterator[Array]]
 
 def rank_update(target: Array, panel: Array) -> None:
     """`target += panel panel'` on the lower triangle, in place; target (q, q) in Fortran order, panel (q, m)."""
-    from scipy.linalg import blas
+    from scipy.linalg import blas as wrappers
 
+    blas: Any = wrappers  # made at build time, no type stubs
     update = blas.ssyrk if target.dtype == np.float32 else blas.dsyrk
     panel = np.asarray(panel, dtype=target.dtype)
     if panel.flags.f_contiguous:
@@ -35,7 +37,7 @@ def rank_update(target: Array, panel: Array) -> None:
 
 
 def accumulate(
-    panels: Panels, centre: Array | None, correct: Callable[[Array], None], order: int, dtype: type, early: bool = False
+    panels: Panels, centre: Array | None, correct: Callable[[Array, Array], None], order: int, dtype: type, early: bool = False
 ) -> Array:
     """Sum of the panels' squares, centred: afterwards by `correct` where that is harmless, else panel by panel.
 
@@ -44,7 +46,7 @@ def accumulate(
     panels : Panels
     centre : ndarray or None
     correct : callable
-        Subtracts in place, from the lower triangle of the raw sum, what the centre contributes.
+        Given the raw sum and the centre, subtracts in place what the centre contributes.
     order, dtype
         Of the square result.
     early : bool
@@ -56,7 +58,7 @@ def accumulate(
     if centre is None or early:
         return target
     raw = np.diag(target).copy()
-    correct(target)
+    correct(target, centre)
     left = np.diag(target)
     if np.any((left < CANCELLATION * raw) & (left > CONSTANT * raw)):
         target[:] = 0.0

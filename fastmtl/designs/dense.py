@@ -117,8 +117,8 @@ class DenseDesign(Design):
                     block = block * np.sqrt(weight[part])[:, None]
                 yield block.T
 
-        def correct(moments: Array) -> None:
-            moments -= np.outer((1.0 / factor) * weight.sum() * centre, centre)
+        def correct(moments: Array, mean: Array) -> None:
+            moments -= np.outer((1.0 / factor) * weight.sum() * mean, mean)
 
         moments = accumulate(blocks, centre, correct, self.p, dtype, early=single)
         if even:
@@ -134,10 +134,10 @@ class DenseDesign(Design):
                 block = self.X[:, part]
                 yield block if subtract is None else block - subtract[part]
 
-        def correct(products: Array) -> None:
-            along = self.predict(centre[:, None])[:, 0]
+        def correct(products: Array, mean: Array) -> None:
+            along = self.predict(mean[:, None])[:, 0]
             products -= along[:, None]
-            products -= along - float(centre @ centre)
+            products -= along - float(mean @ mean)
 
         products = accumulate(blocks, centre, correct, self.n, np.float64)
         products *= root[:, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,8 +38,7 @@ class Reflectors:
         return self._apply(A, "N")
 
     def _apply(self, C: Array, transpose: str) -> Array:
-        from scipy.linalg.lapack import dormqr
-
+        dormqr = _lapack().dormqr
         out = np.array(C, dtype=np.float64, order="C")
         q, k = out.shape
         if q < 2 or k == 0:
@@ -54,6 +54,13 @@ class Reflectors:
         return out
 
 
+def _lapack() -> Any:
+    """SciPy's LAPACK wrappers, which are made at build time and have no type stubs."""
+    from scipy.linalg import lapack
+
+    return lapack
+
+
 def tridiagonalise(S: Array) -> tuple[Array, Array, Reflectors]:
     """Reduce S = Q T Q' to its diagonal (q,), off-diagonal (q - 1,) and Q.
 
@@ -67,12 +74,10 @@ def tridiagonalise(S: Array) -> tuple[Array, Array, Reflectors]:
     Reflectors found in float32 make an orthogonal Q only to 1e-6. Recomputing tau_i = 2 / |v_i|^2 in float64
     makes each H_i, hence Q, orthogonal to float64 precision, whatever the precision of v_i.
     """
-    from scipy.linalg import lapack
-
     q = S.shape[0]
     if q == 1:
         return np.array([float(S[0, 0])]), np.empty(0), Reflectors(np.ones((1, 1), order="F"), np.empty(0))
-    reduce = lapack.ssytrd if S.dtype == np.float32 else lapack.dsytrd
+    reduce = _lapack().ssytrd if S.dtype == np.float32 else _lapack().dsytrd
     vectors, diagonal, off, tau, info = reduce(S, lower=1, lwork=64 * q, overwrite_a=1)
     if info:
         raise RuntimeError(f"LAPACK sytrd refused argument {-info}")
@@ -92,7 +97,7 @@ def count_above(diagonal: Array, off: Array, floor: float) -> int:
         pivot = d - floor - b * b / pivot
         if abs(pivot) < tiny:
             pivot = -tiny
-        count += pivot > 0.0
+        count += int(pivot > 0.0)
     return count
 
 

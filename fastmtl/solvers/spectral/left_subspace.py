@@ -15,7 +15,7 @@ from .._base import Outcome, Settings, verdict
 from ..working_set import dual_point
 from ._eigen import top_eigenpairs
 from .reduced import Reduced, solve_reduced
-from .reduction import Data, Reduction, correlate_centred, reduce
+from .reduction import Data, Reduction, correlate_centred, data_of, reduce, strengths
 
 SQUARE_BYTES = 1 << 31
 """Work memory above which no matrix of order min(n, p) is formed, whatever its use."""
@@ -85,7 +85,8 @@ class LeftSubspace:
 class _Run:
     def __init__(self, settings: Settings, problem: Problem) -> None:
         self.settings, self.problem = settings, problem
-        self.data = Data(problem.design, problem.Y, problem.omega, None, problem.fit_intercept)
+        self.data = data_of(problem)
+        self.alpha, self.ridge = strengths(problem)
         self.x_mean, self.y_mean = self.data.means()
         self.Y = problem.Y if self.y_mean is None else problem.Y - self.y_mean
         self.subspace = _Subspace(np.empty((problem.design.p, 0)), np.empty((problem.design.n, 0)))
@@ -118,7 +119,7 @@ class _Run:
             if status is None and iteration >= settings.max_iter:
                 status = Status.MAX_ITER
             status = status or stop
-            gradient = check.scores - problem.penalty.ridge * (factors[0] @ V.T)
+            gradient = check.scores - self.ridge * (factors[0] @ V.T)
             self.compress(found, inner)
         check, factors, intercept = self.best  # type: ignore[misc]
         coef = factors[0] @ factors[1].T
@@ -128,10 +129,9 @@ class _Run:
 
     def outside(self, gradient: Array, rank: int) -> Array:
         """Left singular directions of the gradient near or above alpha: candidates for the subspace, (p, c)."""
-        alpha = self.problem.penalty.alpha
-        squares, vectors = top_eigenpairs(gradient.T @ gradient, (NEAR * alpha) ** 2)
+        squares, vectors = top_eigenpairs(gradient.T @ gradient, (NEAR * self.alpha) ** 2)
         if rank == 0:
-            vectors = vectors[:, squares > alpha**2]
+            vectors = vectors[:, squares > self.alpha**2]
         return gradient @ vectors
 
     def expand(self, columns: Array) -> None:
@@ -155,14 +155,14 @@ class _Run:
     def restricted(self, gap: float) -> tuple[Reduction, Reduced]:
         """Solve with W = S M, to a share of the gap that the whole problem had."""
         problem, settings = self.problem, self.settings
-        penalty, XS = problem.penalty, self.subspace.XS
+        XS = self.subspace.XS
         # Nothing exceeds alpha: a column of zeros stands for the empty subspace.
         design = DenseDesign(XS if XS.shape[1] else np.zeros((len(XS), 1)))
         data = Data(design, self.Y, problem.omega, None, False)
-        inner = reduce(data, settings.kernels, ridge=penalty.ridge, single=False)
+        inner = reduce(data, settings.kernels, ridge=self.ridge, single=False)
         target = max(INNER_FLOOR * settings.tol, min(INNER_SHARE * gap, COARSEST)) * inner.worth
         late = settings.monitor.late
-        return inner, solve_reduced(inner.model, inner.to_model(penalty.alpha), target, interrupted=late)
+        return inner, solve_reduced(inner.model, inner.to_model(self.alpha), target, interrupted=late)
 
     def certify(self, inner: Reduction, found: Reduced) -> tuple[Check, tuple[Array, Array], Array]:
         """The certificate of the whole problem, from the data."""

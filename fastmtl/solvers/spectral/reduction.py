@@ -9,6 +9,7 @@ import numpy as np
 
 from ..._arrays import Array
 from ...designs import Design
+from ...problem import Problem
 from ._eigen import Reflectors, tridiagonalise
 from .model import Model
 from .polar import Bound
@@ -61,6 +62,17 @@ class Data:
         """`omega^power A` for A (n, k)."""
         factor = np.power(self.omega, power)
         return A * (factor if np.ndim(factor) == 0 else factor[:, None])
+
+
+def data_of(problem: Problem) -> Data:
+    """What the reduction needs of a problem."""
+    return Data(problem.design, problem.Y, problem.omega, None, problem.fit_intercept)
+
+
+def strengths(problem: Problem) -> tuple[float, float]:
+    """alpha and ridge of a problem with a trace penalty."""
+    penalty: Any = problem.penalty
+    return float(penalty.alpha), float(penalty.ridge)
 
 
 @dataclass(frozen=True)

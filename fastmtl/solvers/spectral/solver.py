@@ -19,7 +19,7 @@ from .mixed import solve_mixed
 from .model import orthogonalise
 from .polar import Bound
 from .reduced import Reduced, solve_reduced, warm_start
-from .reduction import Data, Factors, Reduction, reduce
+from .reduction import Factors, Reduction, data_of, reduce, strengths
 
 SHARE = 0.5
 """Share of the tolerance that the reduced gap may use up: what is left covers rounding on the way to the data."""
@@ -45,10 +45,11 @@ class Spectral:
         """Solve; `start` holds coefficients (p, t) and intercepts (t,)."""
         if problem.null_value == 0.0:
             return self._zero(problem)
-        reduction = reduce(data_of(problem), self.settings.kernels, ridge=problem.penalty.ridge)
+        ridge = strengths(problem)[1]
+        reduction = reduce(data_of(problem), self.settings.kernels, ridge=ridge)
         outcome = self._solve(problem, reduction, start)
         if outcome is None or (reduction.single and outcome.status is Status.STALLED):
-            reduction = reduce(reduction.data, self.settings.kernels, ridge=problem.penalty.ridge, single=False)
+            reduction = reduce(reduction.data, self.settings.kernels, ridge=ridge, single=False)
             outcome = self._solve(problem, reduction, start)
         assert outcome is not None
         return outcome
@@ -67,8 +68,8 @@ class Spectral:
         reduction = reduce(data_of(problem), self.settings.kernels, ridge=penalties[0].ridge, single=False)
         previous: Reduced | None = None
         for i, penalty in enumerate(penalties):
-            alpha = reduction.to_model(penalty.alpha)
             at = replace_penalty(problem, penalty)
+            alpha = reduction.to_model(strengths(at)[0])
             if alpha == 0.0:
                 yield self._outcome(at, reduction, _unpenalised(reduction), None)
                 continue
@@ -105,7 +106,7 @@ class Spectral:
     def _solve(self, problem: Problem, reduction: Reduction, start: tuple[Array, Array] | None) -> Outcome | None:
         """One reduction, solved; None when its float32 model is too coarse."""
         settings = self.settings
-        alpha = reduction.to_model(problem.penalty.alpha)
+        alpha = reduction.to_model(strengths(problem)[0])
         if alpha == 0.0:
             return self._outcome(problem, reduction, _unpenalised(reduction), None)
         watch = _Watch(settings, reduction)
@@ -173,11 +174,6 @@ def _unpenalised(reduction: Reduction) -> Reduced:
     A = model.solve(factor, model.target)
     empty = Bound(np.nan, np.nan, model.target, np.empty(0), np.empty((t, 0)), 1.0, None)
     return Reduced(A, model.from_task_units(np.eye(t)), empty, 0.0, 1, True)
-
-
-def data_of(problem: Problem) -> Data:
-    """What the reduction needs of a problem."""
-    return Data(problem.design, problem.Y, problem.omega, None, problem.fit_intercept)
 
 
 def certify(
