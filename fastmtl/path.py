@@ -12,8 +12,8 @@ import numpy as np
 
 from ._door import Opened, open_problem
 from ._progress import progress_bar
+from ._run import as_result, as_start, check_controls, problem_alpha_max
 from ._status import ConvergenceWarning, FitInterrupted, Status
-from .api import as_result, as_start, check_controls, problem_alpha_max
 from .backend import choose_backend, limit_threads
 from .certificate import Certificate, evaluate
 from .penalties import Penalty

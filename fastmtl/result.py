@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import as_ndarray, is_sparse
+from ._arrays import as_ndarray, feature_names, is_sparse
 from ._low_rank import LowRank, decompose
 from ._status import Status
 from .certificate import Certificate
@@ -133,8 +133,9 @@ class FitResult:
         Raises
         ------
         ValueError
-            A different number of features than the fit had.
+            A different number of features than the fit had, or a frame with other names or another order of columns.
         """
+        self._check_names(feature_names(X))
         if not is_sparse(X):
             X = as_ndarray(X, "X")
         p = self._shape[0]
@@ -146,6 +147,16 @@ class FitResult:
             rows = self.support
             Z = (X[:, rows] @ self.coef[rows] if 4 * len(rows) < p else X @ self.coef) + self.intercept
         return np.asarray(Z)[:, 0] if self.is_1d else np.asarray(Z)
+
+    def _check_names(self, names: list[str] | None) -> None:
+        """A frame whose columns are not those of the fit would be read in the wrong order."""
+        if names is None or self.feature_names is None or names == self.feature_names:
+            return
+        if sorted(names) == sorted(self.feature_names):
+            raise ValueError("X has the columns of the fit in another order; pass X[result.feature_names]")
+        missing = [name for name in self.feature_names if name not in names][:3]
+        extra = [name for name in names if name not in self.feature_names][:3]
+        raise ValueError(f"X has other columns than the fit: {extra} are new, {missing} are missing")
 
     def score(self, X: Any, Y: Any, *, per_task: bool = False) -> Any:
         """Coefficient of determination R^2 on X, Y: its mean over the tasks, or one value a task.
@@ -164,9 +175,9 @@ class FitResult:
 
     def certify(self, X: Any, Y: Any, penalty: Any = "l21", **problem: Any) -> Certificate:
         """Certify these coefficients again; `penalty` and `problem` are the arguments of `fastmtl.certify`."""
-        from .api import certify
+        import fastmtl
 
-        return certify(X, Y, self.coef, self.intercept, penalty, dual=self.dual, **problem)
+        return fastmtl.certify(X, Y, self.coef, self.intercept, penalty, dual=self.dual, **problem)
 
     def summary(self) -> str:
         """A paragraph of text: the model, its certificate and its largest rows."""
@@ -253,7 +264,8 @@ def read_archive(path: Any, kind: str) -> tuple[dict[str, np.ndarray], tuple[Fit
             raise ValueError(f"{path} is not a model written by fastmtl: it has no header")
         header = json.loads(str(file["header"]))
         if header.get("kind") != kind or header.get("format") != FORMAT:
-            raise ValueError(f"{path} holds a {header.get('kind')} of format {header.get('format')}; a {kind} of format {FORMAT} was expected")
+            found = f"a {header.get('kind')} of format {header.get('format')}"
+            raise ValueError(f"{path} holds {found}; a {kind} of format {FORMAT} was expected")
         arrays = {name: file[name] for name in file.files if name != "header"}
     fits, rows = [], []
     for i, rest in enumerate(header["fits"]):
