@@ -35,7 +35,7 @@ def singular_shrink(W: Array, threshold: float) -> tuple[Array, Array, Array]:
         return cupy.zeros((W.shape[0], 0)), cupy.zeros(0), cupy.zeros((0, W.shape[1]))
     squares, V = cupy.linalg.eigh(W.T @ W)
     s = cupy.sqrt(cupy.maximum(squares, 0.0))[::-1]
-    rank, top = cupy.stack([cupy.count_nonzero(s > threshold).astype(s.dtype), s[0]]).get()
+    rank, top = cupy.stack([(s > threshold).sum().astype(s.dtype), s[0]]).get()
     if threshold < EXACT_BELOW * top:
         return _through_qr(W, threshold)
     rank = int(rank)
@@ -46,5 +46,5 @@ def singular_shrink(W: Array, threshold: float) -> tuple[Array, Array, Array]:
 def _through_qr(W: Array, threshold: float) -> tuple[Array, Array, Array]:
     Q, R = cupy.linalg.qr(W)
     U, s, Vt = cupy.linalg.svd(R, full_matrices=False)
-    rank = int(cupy.count_nonzero(s > threshold))
+    rank = int((s > threshold).sum())
     return Q @ U[:, :rank], s[:rank] - threshold, Vt[:rank]

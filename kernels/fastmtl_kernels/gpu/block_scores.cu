@@ -15,8 +15,8 @@ extern "C" __global__ void block_scores(const real *V, double *scores, const ind
             for (Cells at(threadIdx.x & 31, 32, tasks); at.cell < cells; at.next()) {
                 const double v = V[low * tasks + at.cell], strength = l1[low + at.row];
                 const double size = positive ? fmax(v, 0.0) : fabs(v);
-                if (strength > 0.0) score = fmax(score, size / strength);
-                else if (!positive || size > 0.0) score = HUGE_VAL;
+                // 1 / 0 for an unpenalised row; under W >= 0 its 0 / 0 is dropped by fmax.
+                score = fmax(score, (strength == 0.0 && !positive ? 1.0 : size) / strength);
             }
             score = warp_max(score);
         }
