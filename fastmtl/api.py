@@ -226,7 +226,8 @@ def certify(
     coef = as_coefficients(W, problem.design.p, problem.n_tasks, "W")
     if opened.divisor is not None:
         coef = coef * opened.divisor[:, None]
-    b = np.zeros(problem.n_tasks) if intercept is None else np.atleast_1d(as_ndarray(intercept, "intercept").astype(np.float64))
+    b = np.zeros(problem.n_tasks) if intercept is None else as_ndarray(intercept, "intercept").astype(np.float64)
+    b = np.full(problem.n_tasks, float(b.item())) if b.size == 1 else b
     if b.shape != (problem.n_tasks,):
         raise ValueError(f"intercept has shape {b.shape}, ({problem.n_tasks},) was expected: one a task")
     candidate = None

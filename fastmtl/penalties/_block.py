@@ -190,9 +190,11 @@ def gauge_scale(V: Array, form: Lowered, hard: Array) -> float:
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(hard & (norms > 0), form.l2 / norms, np.inf)
         return _shaved(ratio.min(initial=math.inf), widest)
+    l1 = np.where(np.isinf(form.l1), 0.0, form.l1)
+    top = np.where(np.isinf(form.l1)[:, None], 0.0, top)  # an excluded feature never binds
     peaks = top.max(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        entry = np.where(rows & (peaks > 0), form.l1 / peaks, np.inf)
+        entry = np.where(rows & (peaks > 0), l1 / peaks, np.inf)
     # A block cannot bind before its first entry passes l1, and binds there when l2 = 0.
     entry = entry if len(form.ptr) == len(entry) + 1 else np.minimum.reduceat(entry, form.ptr[:-1])
     scale = entry[form.l2 == 0].min(initial=math.inf)
@@ -202,7 +204,7 @@ def gauge_scale(V: Array, form: Lowered, hard: Array) -> float:
                 break
             continue
         part = slice(form.ptr[block], form.ptr[block + 1])
-        scale = min(scale, _block_root(top[part], form.l1[part, None], form.l2[block], scale))
+        scale = min(scale, _block_root(top[part], l1[part, None], form.l2[block], scale))
     return _shaved(scale, widest)
 
 

@@ -74,11 +74,13 @@ class WorkingSet:
             start = None if start is None else (start[0] @ Q, start[1] @ Q)
         run = None
         for penalty in penalties:
-            if run is None:
+            # At alpha = 0 every feature is unpenalised: another problem, which only takes over the coefficients.
+            if run is None or (penalty.alpha == 0) != (run.problem.penalty.alpha == 0):
                 run = _Run(self.settings, replace(problem, penalty=penalty), start, caching=True)
             else:
                 run.strengthen(penalty)
             outcome = run.solve()
+            start = (outcome.coef, outcome.intercept)
             if Q is not None:
                 active = outcome.coef.any(axis=1)
                 coef = np.zeros((len(active), len(Q)), dtype=outcome.coef.dtype)
@@ -329,6 +331,12 @@ class _Run:
 
     def _refit_unpenalised(self) -> None:
         """Intercept and free coefficients that are optimal beside the penalised ones."""
+        problem = self.problem
+        if problem.null_value == 0.0:
+            # Nothing but rounding is left to explain: W = 0 is the answer.
+            self.intercept = np.average(problem.Y, axis=0, weights=np.broadcast_to(problem.omega, len(problem.Y)))
+            self.intercept *= problem.fit_intercept
+            return
         fitted = self.gathered.unpenalised_fit(self.coef)
         if self.problem.fit_intercept:
             self.intercept, fitted = fitted[0], fitted[1:]

@@ -103,7 +103,7 @@ def _block_edge(V: Any, shrink: BlockShrink, b: int, rows: slice, start: float) 
     if inside(start):
         return start
     low, high = 0.0, start
-    for _ in range(2000):
+    for _ in range(200):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if inside(middle) else (low, middle)
         if high - low <= 1e-16 * high:
@@ -140,9 +140,10 @@ def sweep(quadratic: Quadratic, shrink: BlockShrink, tol: float, max_epochs: int
             W = prox(quadratic.coef + quadratic.gradient / lipschitz, 1 / lipschitz, shrink)
             quadratic.coef[...] = W
             quadratic.gradient[...] = quadratic.linear - _hessian_times(quadratic, W)
-        gap = duality_gap(quadratic.linear, quadratic.gradient, quadratic.coef, quadratic.constant, shrink)
-        if gap <= tol:
-            break
+        if epoch % 20 == 0 or epoch == max_epochs:
+            gap = duality_gap(quadratic.linear, quadratic.gradient, quadratic.coef, quadratic.constant, shrink)
+            if gap <= tol:
+                break
     return Descent(gap, epoch)
 
 
@@ -167,12 +168,14 @@ def _dense(columns: Columns, n: int) -> Any:
 def sweep_columns(columns: Columns, residual: Any, coef: Any, weight: Any, shrink: BlockShrink, epochs: int) -> float:
     X = _dense(columns, len(residual))
     weight = np.broadcast_to(weight, residual.shape)
+    blocks = [
+        (b, rows, X[rows], max(np.linalg.eigvalsh((X[rows] * w) @ X[rows].T)[-1] for w in weight.T))
+        for b, rows in enumerate(_blocks(shrink))
+    ]
     moved = 0.0
     for _ in range(epochs):
         moved = 0.0
-        for b, rows in enumerate(_blocks(shrink)):
-            block = X[rows]
-            curvature = max(np.linalg.eigvalsh((block * w) @ block.T)[-1] for w in weight.T)
+        for b, rows, block, curvature in blocks:
             if curvature <= 0:
                 continue
             part = BlockShrink(
