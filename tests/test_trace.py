@@ -255,6 +255,50 @@ def test_a_callback_and_a_time_limit_end_the_run_with_a_certificate():
     assert fitted(X, Y, 1e-3).status is fastmtl.Status.OPTIMAL
 
 
+@pytest.mark.parametrize("solver", ["spectral", "matrix-free", "proximal gradient"])
+@pytest.mark.parametrize("after", [1, 2])
+def test_an_interrupt_keeps_the_best_iterate(solver, after, monkeypatch):
+    from fastmtl.solvers.proximal_gradient import ProximalGradient
+    from fastmtl.solvers.spectral import left_subspace
+
+    if solver == "matrix-free":
+        monkeypatch.setattr(left_subspace, "SQUARE_BYTES", 0)
+    if solver == "proximal gradient":
+        monkeypatch.setattr("fastmtl.api.choose", lambda problem, settings: ProximalGradient(settings))
+    X, Y = draw(120, 40, 15)
+    calls: list[int] = []
+
+    def interrupt(report: dict[str, Any]) -> None:
+        calls.append(1)
+        if len(calls) == after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(fastmtl.FitInterrupted) as caught:
+        fitted(X * np.logspace(-3, 3, 40), Y, 1e-3, callback=interrupt)
+    res = caught.value.result
+    assert res.status is fastmtl.Status.INTERRUPTED and np.isfinite(res.certificate.relative_gap)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("shape", [(60, 20, 8), (20, 60, 8)])
+def test_what_is_not_finite_is_named(shape, bad):
+    X, Y = draw(*shape)
+    X[7, 3] = bad
+    with pytest.raises(ValueError, match=r"X.*\[7, 3\]"):
+        fastmtl.fit(X, Y, penalty="trace", alpha=0.1)
+
+
+@pytest.mark.parametrize("shape", [(60, 20, 8), (20, 60, 8)])
+@pytest.mark.parametrize("ridge", [0.0, 0.2])
+def test_proximal_steps_carry_on_where_newton_cannot(shape, ridge, monkeypatch):
+    """Without a line search no Newton step is ever accepted."""
+    from fastmtl.solvers.spectral import omega_newton
+
+    X, Y = draw(*shape)
+    monkeypatch.setattr(omega_newton, "HALVINGS", 0)
+    assert fitted(X, Y, 0.2, ridge=ridge, tol=1e-8).status is fastmtl.Status.OPTIMAL
+
+
 # --- what comes back -----------------------------------------------------------------------------------------------
 
 

@@ -246,7 +246,7 @@ def test_a_monitor_ends_the_solve_with_its_best_iterate():
     X, Y = low_rank(60, 20, 10)
     reduction = reduce(Data(DenseDesign(X), Y, 1.0 / 60), cpu)
     alpha = 0.01 * reduction.alpha_max()
-    found = solve_reduced(reduction.model, alpha, 0.0, monitor=lambda gap, rank: True)
+    found = solve_reduced(reduction.model, alpha, 0.0, monitor=lambda found: True)
     assert found.interrupted and found.rounds == 1 and np.isfinite(found.bound.gap)
     found = solve_reduced(reduction.model, alpha, 0.0, interrupted=lambda: True)
     assert found.interrupted and found.counts.newton == 1

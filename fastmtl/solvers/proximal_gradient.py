@@ -13,7 +13,7 @@ from .._arrays import Array
 from .._status import Status
 from ..certificate import Check, evaluate
 from ..problem import Problem, project_off
-from ._base import Outcome, Settings, verdict
+from ._base import InterruptedRun, Outcome, Settings, verdict
 from .working_set import dual_point
 
 CHECK_EVERY = 10
@@ -180,12 +180,22 @@ class _Run:
         self.idle = self.iteration = 0
 
     def solve(self, start: tuple[Array, Array] | None) -> Outcome:
+        """Step and certify, and keep the best iterate when interrupted."""
         problem, settings = self.problem, self.settings
         W = np.zeros((problem.design.p, problem.n_tasks)) if start is None else np.array(start[0], dtype=np.float64)
-        if not self.certify(W):
-            accelerate(self.smooth, self.prox, W, max_iter=settings.max_iter * CHECK_EVERY, stop=self.stop)
-        check, coef, intercept = self.best  # type: ignore[misc]
-        status = self.status or Status.MAX_ITER
+        try:
+            if not self.certify(W):
+                accelerate(self.smooth, self.prox, W, max_iter=settings.max_iter * CHECK_EVERY, stop=self.stop)
+        except KeyboardInterrupt:
+            if self.best is None:
+                raise
+            raise InterruptedRun(lambda: self.outcome(Status.INTERRUPTED)) from None
+        return self.outcome(self.status or Status.MAX_ITER)
+
+    def outcome(self, status: Status) -> Outcome:
+        """The best iterate."""
+        assert self.best is not None
+        problem, (check, coef, intercept) = self.problem, self.best
         return Outcome(
             coef, intercept, check.certificate, status, self.iteration, lambda: dual_point(problem, check)
         )
@@ -206,6 +216,9 @@ class _Run:
         dtype: Any = problem.design.dtype
         coef, intercept = W.astype(dtype), self.smooth.intercept(W).astype(dtype)
         check = evaluate(problem, coef, intercept)
+        if self.best is None and not np.isfinite(check.scores).all():
+            problem.design.check_finite()
+            raise ValueError("X'Y overflows float64; scale X or Y down")
         gap = check.certificate.relative_gap
         if self.best is None or gap < self.best[0].certificate.relative_gap:
             self.best, self.idle = (check, coef, intercept), 0

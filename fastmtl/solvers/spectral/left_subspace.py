@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..._status import Status
 from ...certificate import Check, evaluate_factored
 from ...designs import DenseDesign
 from ...problem import Problem
-from .._base import Outcome, Settings, verdict
+from .._base import InterruptedRun, Outcome, Settings, verdict
 from ..working_set import dual_point
 from ._eigen import top_eigenpairs
 from .reduced import Reduced, solve_reduced
@@ -92,8 +93,19 @@ class _Run:
         self.subspace = _Subspace(np.empty((problem.design.p, 0)), np.empty((problem.design.n, 0)))
         self.best: tuple[Check, tuple[Array, Array], Array] | None = None
         self.recent: list[Array] = []
+        self.iteration = 0
 
     def solve(self, start: tuple[Array, Array] | None) -> Outcome:
+        """Run, and keep the best iterate when interrupted."""
+        try:
+            return self.iterate(start)
+        except KeyboardInterrupt:
+            if self.best is None:
+                empty = np.empty((self.problem.design.p, 0)), np.empty((self.problem.n_tasks, 0))
+                self.best = self.certified(*empty, lambda residual: residual)
+            raise InterruptedRun(lambda: self.outcome(Status.INTERRUPTED)) from None
+
+    def iterate(self, start: tuple[Array, Array] | None) -> Outcome:
         """Expand, solve on the subspace, certify on the data, repeat."""
         settings, problem = self.settings, self.problem
         if start is not None and np.any(start[0]):
@@ -101,7 +113,10 @@ class _Run:
             squares, vectors = np.linalg.eigh(W.T @ W)
             self.expand(W @ vectors[:, squares > WARM_RANK**2 * squares[-1]])
         gradient = correlate_centred(self.data, self.Y, self.x_mean)
-        V, gap, idle, status, iteration = None, np.inf, 0, None, 0
+        if not np.isfinite(gradient).all():
+            problem.design.check_finite()
+            raise ValueError("X'Y overflows float64; scale X or Y down")
+        V, gap, idle, status = None, np.inf, 0, None
         while status is None:
             self.expand(self.outside(gradient, 0 if V is None else V.shape[1]))
             inner, found = self.restricted(gap)
@@ -111,20 +126,25 @@ class _Run:
             gap = min(gap, check.certificate.relative_gap)
             if self.best is None or check.certificate.gap < self.best[0].certificate.gap:
                 self.best = check, factors, intercept
-            iteration += 1
-            stop = settings.monitor(iteration, check.certificate, V.shape[1])
+            self.iteration += 1
+            stop = settings.monitor(self.iteration, check.certificate, V.shape[1])
             status = verdict(check.certificate, settings.tol, float(np.finfo(problem.design.dtype).eps))
             if status is None and idle >= STALLED_ROUNDS:
                 status = Status.STALLED
-            if status is None and iteration >= settings.max_iter:
+            if status is None and self.iteration >= settings.max_iter:
                 status = Status.MAX_ITER
             status = status or stop
             gradient = check.scores - self.ridge * (factors[0] @ V.T)
             self.compress(found, inner)
-        check, factors, intercept = self.best  # type: ignore[misc]
+        return self.outcome(status)
+
+    def outcome(self, status: Status) -> Outcome:
+        """The best iterate."""
+        assert self.best is not None
+        problem, (check, factors, intercept) = self.problem, self.best
         coef = factors[0] @ factors[1].T
         return Outcome(
-            coef, intercept, check.certificate, status, iteration, lambda: dual_point(problem, check), factors
+            coef, intercept, check.certificate, status, self.iteration, lambda: dual_point(problem, check), factors
         )
 
     def outside(self, gradient: Array, rank: int) -> Array:
@@ -165,19 +185,22 @@ class _Run:
         return inner, solve_reduced(inner.model, inner.to_model(self.alpha), target, interrupted=late)
 
     def certify(self, inner: Reduction, found: Reduced) -> tuple[Check, tuple[Array, Array], Array]:
-        """The certificate of the whole problem, from the data."""
-        problem = self.problem
+        """The certificate of a restricted solution on the whole problem, from the data."""
         small = inner.factors(found.A, found.V)
+        S = self.subspace.S
+        U = S @ small.U if S.shape[1] else np.zeros((len(S), 0))
+        return self.certified(U, small.V[:, : U.shape[1]], lambda residual: inner.dual_point(residual, found.bound))
+
+    def certified(
+        self, U: Array, V: Array, propose: Callable[[Array], Array]
+    ) -> tuple[Check, tuple[Array, Array], Array]:
+        """Factors and intercept as they would be returned, with their certificate."""
+        problem = self.problem
         dtype = problem.design.dtype
-        U = (self.subspace.S @ small.U if self.subspace.S.shape[1] else np.zeros((problem.design.p, 0))).astype(dtype)
-        V = small.V[:, : U.shape[1]].astype(dtype)
+        U, V = U.astype(dtype), V.astype(dtype)
         intercept = np.zeros(len(V)) if self.y_mean is None else self.y_mean - V @ (self.x_mean @ U)
         intercept = intercept.astype(dtype)
         enough = self.settings.tol * problem.null_value
-
-        def propose(residual: Array) -> Array:
-            return inner.dual_point(residual, found.bound)
-
         return evaluate_factored(problem, (U, V), intercept, propose, enough), (U, V), intercept
 
     def compress(self, found: Reduced, inner: Reduction) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,13 +13,19 @@ from .model import Model, orthogonalise, squared_lengths
 from .newton_system import Near
 from .omega_newton import Counts, minimise
 from .polar import Bound, bound
+from .proximal_steps import proximal_steps
 from .rank import entering, joined, near_threshold, scaled, secular_scales
 
 MAX_ROUNDS = 40
 IDLE_ROUNDS = 4
 """Rounds without a better gap after which rounding, not the method, sets the limit."""
 
-Monitor = Callable[[float, int], bool]
+RESTARTS = 10
+"""Rounds of proximal steps after which Newton's method is not tried again."""
+HOPELESS = 1e-13
+"""Relative gap below which nothing but rounding is left to remove."""
+
+Monitor = Callable[["Reduced"], bool]
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def solve_reduced(
         Directions for the preconditioner, from a neighbouring solution.
     max_rounds : int
     monitor : callable, optional
-        Told (gap, rank) after every round; True ends the solve.
+        Shown the best solution so far after every round; True ends the solve.
     interrupted : callable
         Asked between Newton steps; True ends the solve at the next certificate.
 
@@ -106,7 +112,7 @@ def solve_reduced(
             best = Reduced(iterate.A, V, found, alpha, round_, found.gap <= target_gap, counts=counts)
         else:
             idle += 1
-        stop = (monitor is not None and monitor(best.bound.gap, best.rank)) or interrupted()
+        stop = (monitor is not None and monitor(best)) or interrupted()
         if best.finished or stop or idle >= IDLE_ROUNDS:
             return Reduced(best.A, best.V, best.bound, alpha, round_, best.finished, stop, counts)
         near = near_threshold(model, alpha, found, V)
@@ -119,6 +125,27 @@ def solve_reduced(
             tol = max(0.1 * min(tol, stationary.relative), 1e-15)
     assert best is not None
     return Reduced(best.A, best.V, best.bound, alpha, max_rounds, best.finished, False, counts)
+
+
+def solve_surely(
+    model: Model,
+    alpha: float,
+    target_gap: float,
+    *,
+    start: Array | None = None,
+    near: Near | None = None,
+    monitor: Monitor | None = None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Reduced:
+    """`solve_reduced`, with accelerated proximal steps wherever it ends short of its target. Parameters as there."""
+    found = solve_reduced(model, alpha, target_gap, start=start, near=near, monitor=monitor, interrupted=interrupted)
+    for _ in range(RESTARTS):
+        if found.finished or found.interrupted or model.price is not None or found.bound.gap <= HOPELESS * 0.5 * model.total:
+            break
+        V = proximal_steps(model, alpha, found.A, found.V, interrupted)
+        again = solve_reduced(model, alpha, target_gap, start=V, monitor=monitor, interrupted=interrupted)
+        found = again if again.bound.gap <= found.bound.gap else replace(found, interrupted=again.interrupted)
+    return found
 
 
 def above(found: Bound, alpha: float) -> Array:

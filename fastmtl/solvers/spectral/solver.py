@@ -13,12 +13,12 @@ from ...certificate import Bound as DualBound
 from ...certificate import Certificate, Check, assemble, evaluate, evaluate_factored
 from ...penalties import Trace
 from ...problem import Problem
-from .._base import Outcome, Settings, verdict
+from .._base import InterruptedRun, Outcome, Settings, verdict
 from ..working_set import dual_point
 from .mixed import solve_mixed
 from .model import orthogonalise
 from .polar import Bound
-from .reduced import Reduced, solve_reduced, warm_start
+from .reduced import Reduced, solve_surely, warm_start
 from .reduction import Factors, Reduction, data_of, reduce, strengths
 
 SHARE = 0.5
@@ -44,15 +44,46 @@ class Spectral:
     def run(self, problem: Problem, start: tuple[Array, Array] | None = None) -> Outcome:
         """Solve; `start` holds coefficients (p, t) and intercepts (t,)."""
         if problem.null_value == 0.0:
-            return self._zero(problem)
-        ridge = strengths(problem)[1]
-        reduction = reduce(data_of(problem), self.settings.kernels, ridge=ridge)
-        outcome = self._solve(problem, reduction, start)
-        if outcome is None or (reduction.single and outcome.status is Status.STALLED):
-            reduction = reduce(reduction.data, self.settings.kernels, ridge=ridge, single=False)
+            return self._zero(problem, Status.OPTIMAL)
+        try:
+            reduction = self._reduce(problem)
             outcome = self._solve(problem, reduction, start)
+            if outcome is None or (reduction.single and outcome.status is Status.STALLED):
+                reduction = self._reduce(problem, single=False)
+                outcome = self._solve(problem, reduction, start)
+        except InterruptedRun:
+            raise
+        except KeyboardInterrupt:
+            raise InterruptedRun(lambda: self._zero(problem, Status.INTERRUPTED)) from None
         assert outcome is not None
         return outcome
+
+    def _reduce(self, problem: Problem, single: bool | None = None) -> Reduction:
+        reduction = reduce(data_of(problem), self.settings.kernels, ridge=strengths(problem)[1], single=single)
+        if not (np.isfinite(reduction.model.diagonal).all() and np.isfinite(reduction.model.target).all()):
+            problem.design.check_finite()
+            raise ValueError("X'X or X'Y overflows float64; scale X or Y down")
+        return reduction
+
+    def _solve(self, problem: Problem, reduction: Reduction, start: tuple[Array, Array] | None) -> Outcome | None:
+        """One reduction, solved; None when its float32 model is too coarse."""
+        settings = self.settings
+        alpha = reduction.to_model(strengths(problem)[0])
+        if alpha == 0.0:
+            return self._outcome(problem, reduction, _unpenalised(reduction), None)
+        watch = _Watch(settings, reduction)
+        V = None if start is None else right_factor(reduction, start[0])
+        solve = solve_mixed if reduction.single else _solve_double
+        try:
+            found = solve(
+                reduction, alpha, self._target(reduction), start=V, monitor=watch, interrupted=settings.monitor.late
+            )
+            return None if found is None else self._outcome(problem, reduction, found, watch.status)
+        except KeyboardInterrupt:
+            best = watch.best
+            if best is None:
+                raise
+            raise InterruptedRun(lambda: self._outcome(problem, reduction, best, Status.INTERRUPTED)) from None
 
     def run_path(
         self, problem: Problem, penalties: Sequence[Trace], start: tuple[Array, Array] | None = None
@@ -63,9 +94,9 @@ class Spectral:
         an allowance for rounding, and no dual point.
         """
         if problem.null_value == 0.0:
-            yield from (self._zero(replace_penalty(problem, penalty)) for penalty in penalties)
+            yield from (self._zero(replace_penalty(problem, penalty), Status.OPTIMAL) for penalty in penalties)
             return
-        reduction = reduce(data_of(problem), self.settings.kernels, ridge=penalties[0].ridge, single=False)
+        reduction = self._reduce(problem, single=False)
         previous: Reduced | None = None
         for i, penalty in enumerate(penalties):
             at = replace_penalty(problem, penalty)
@@ -79,7 +110,7 @@ class Spectral:
             elif start is not None:
                 V = right_factor(reduction, start[0])
             watch = _Watch(self.settings, reduction)
-            previous = solve_reduced(
+            previous = solve_surely(
                 reduction.model, alpha, self._target(reduction), start=V, near=near, monitor=watch,
                 interrupted=self.settings.monitor.late,
             )  # fmt: skip
@@ -103,19 +134,6 @@ class Spectral:
         pair = (factors.U, factors.V)
         return Outcome(pair[0] @ pair[1].T, factors.intercept, certificate, status, found.rounds, None, pair)
 
-    def _solve(self, problem: Problem, reduction: Reduction, start: tuple[Array, Array] | None) -> Outcome | None:
-        """One reduction, solved; None when its float32 model is too coarse."""
-        settings = self.settings
-        alpha = reduction.to_model(strengths(problem)[0])
-        if alpha == 0.0:
-            return self._outcome(problem, reduction, _unpenalised(reduction), None)
-        watch = _Watch(settings, reduction)
-        target = self._target(reduction)
-        V = None if start is None else right_factor(reduction, start[0])
-        solve = solve_mixed if reduction.single else _solve_double
-        found = solve(reduction, alpha, target, start=V, monitor=watch, interrupted=settings.monitor.late)
-        return None if found is None else self._outcome(problem, reduction, found, watch.status)
-
     def _outcome(self, problem: Problem, reduction: Reduction, found: Reduced, stopped: Status | None) -> Outcome:
         factors = reduction.factors(found.A, found.V)
         check, factors, coef = certify(problem, reduction, found, factors, self.settings.tol)
@@ -131,7 +149,7 @@ class Spectral:
             (factors.U, factors.V),
         )
 
-    def _zero(self, problem: Problem) -> Outcome:
+    def _zero(self, problem: Problem, status: Status) -> Outcome:
         shape = (problem.design.p, problem.n_tasks)
         dtype = problem.design.dtype
         intercept = np.zeros(shape[1])
@@ -141,7 +159,7 @@ class Spectral:
         coef, intercept = np.zeros(shape, dtype), intercept.astype(dtype)
         check = evaluate(problem, coef, intercept)
         empty = (np.zeros((shape[0], 0), dtype), np.zeros((shape[1], 0), dtype))
-        return Outcome(coef, intercept, check.certificate, Status.OPTIMAL, 0, lambda: dual_point(problem, check), empty)
+        return Outcome(coef, intercept, check.certificate, status, 0, lambda: dual_point(problem, check), empty)
 
 
 class _Watch:
@@ -151,18 +169,20 @@ class _Watch:
         self.settings, self.worth, self.iteration = settings, reduction.worth, 0
         self.scale = reduction.y_unit**2
         self.status: Status | None = None
+        self.best: Reduced | None = None
 
-    def __call__(self, gap: float, rank: int) -> bool:
-        self.iteration += 1
+    def __call__(self, found: Reduced) -> bool:
+        self.iteration, self.best = self.iteration + 1, found
+        gap = found.bound.gap
         certificate = Certificate(np.nan, np.nan, gap * self.scale, gap / self.worth)
-        self.status = self.settings.monitor(self.iteration, certificate, rank)
+        self.status = self.settings.monitor(self.iteration, certificate, found.rank)
         if self.status is None and self.iteration >= self.settings.max_iter:
             self.status = Status.MAX_ITER
         return self.status is not None
 
 
 def _solve_double(reduction: Reduction, alpha: float, target: float, **options) -> Reduced:
-    return solve_reduced(reduction.model, alpha, target, **options)
+    return solve_surely(reduction.model, alpha, target, **options)
 
 
 def _unpenalised(reduction: Reduction) -> Reduced:
