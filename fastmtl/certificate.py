@@ -102,10 +102,14 @@ def evaluate(
     if rows is not None and len(rows) == problem.design.p:
         coef, rows = _full(problem, coef, rows), None
     fitted = problem.design.predict(coef, rows) if coef.any() else np.zeros(problem.Y.shape)
-    residual = problem.weighted(problem.Y - fitted - np.asarray(intercept, dtype=np.float64))
+    np.subtract(problem.Y, fitted, out=fitted)
+    if problem.fit_intercept:
+        fitted -= np.asarray(intercept, dtype=np.float64)
+    residual = problem.weighted(fitted)
     loss = 0.5 * problem.unit * float(np.vdot(residual, residual))
     plain = direction = project_off(project_off(residual, problem.basis), problem.basis)
-    V = problem.unit * problem.design.correlate(problem.weighted(plain))
+    V = problem.design.correlate(problem.weighted(plain))
+    V *= problem.unit
     bound = dual_bound(problem, plain, V)
     if len(problem.sign_free):
         direction = _sign_constrained(problem, residual, coef, rows)

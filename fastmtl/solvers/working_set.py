@@ -23,6 +23,8 @@ from .descend import descend
 DATA_ONLY = ("root", "free", "sign_free", "intercept_basis", "unpenalised", "basis", "target", "null_value")
 """What a problem has computed from its data, whatever the strength of its penalty."""
 MAX_EPOCHS = 20_000
+ROUGH = 0.03
+"""Share of the global gap that a working set is solved to while it is still growing."""
 TINY = 20_000
 """Size p * max(n, p) up to which one descent on all columns is cheaper than choosing among them."""
 
@@ -50,17 +52,15 @@ class WorkingSet:
         small, Q = rotation
         inner = None if start is None else (start[0] @ Q, start[1] @ Q)
         found = _Run(self.settings, small, inner).solve()
-        coef, intercept = found.coef @ Q.T, found.intercept @ Q.T
-        coef[~found.coef.any(axis=1)] = 0.0
-        coef, intercept = coef.astype(problem.design.dtype), intercept.astype(problem.design.dtype)
-        rows = np.flatnonzero(coef.any(axis=1))
-        check = evaluate(problem, coef[rows], intercept, rows)
-        eps = float(np.finfo(problem.design.dtype).eps)
-        status = verdict(check.certificate, self.settings.tol, eps) or found.status
-        if status is Status.OPTIMAL and check.certificate.relative_gap > self.settings.tol:
-            status = Status.STALLED
-        return Outcome(coef, intercept, check.certificate, status, found.n_iter, lambda: dual_point(problem, check))
-
+        rows, coef, intercept = _rotated_back(found, Q)
+        check = evaluate(problem, coef, intercept, rows)
+        status = found.status
+        if found.status.converged:
+            eps = float(np.finfo(problem.design.dtype).eps)
+            status = verdict(check.certificate, self.settings.tol, eps) or Status.STALLED
+        full = np.zeros((problem.design.p, problem.n_tasks), dtype=coef.dtype)
+        full[rows] = coef
+        return Outcome(full, intercept, check.certificate, status, found.n_iter, lambda: dual_point(problem, check))
 
     def run_path(self, problem: Problem, penalties: Iterable[Penalty], start: tuple[Array, Array] | None = None) -> Iterator[Outcome]:
         """Solve for one penalty after the other, each from the last, sharing all that depends on the data alone.
@@ -82,10 +82,10 @@ class WorkingSet:
             outcome = run.solve()
             start = (outcome.coef, outcome.intercept)
             if Q is not None:
-                active = outcome.coef.any(axis=1)
-                coef = np.zeros((len(active), len(Q)), dtype=outcome.coef.dtype)
-                coef[active] = outcome.coef[active] @ Q.T
-                outcome = replace(outcome, coef=coef, intercept=outcome.intercept @ Q.T, dual=None)
+                rows, coef, intercept = _rotated_back(outcome, Q)
+                full = np.zeros((problem.design.p, len(Q)), dtype=coef.dtype)
+                full[rows] = coef
+                outcome = replace(outcome, coef=full, intercept=intercept, dual=None)
             yield outcome
 
 
@@ -96,6 +96,12 @@ def task_rotation(problem: Problem) -> tuple[Problem, Array] | None:
         return None
     Q, R = np.linalg.qr(problem.Y.T)
     return replace(problem, Y=np.ascontiguousarray(R.T)), Q
+
+
+def _rotated_back(found: Outcome, Q: Array) -> tuple[Array, Array, Array]:
+    """Active rows, their coefficients and the intercepts of an outcome in the tasks as given."""
+    rows, dtype = np.flatnonzero(found.coef.any(axis=1)), found.coef.dtype
+    return rows, (found.coef[rows] @ Q.T).astype(dtype, copy=False), (found.intercept @ Q.T).astype(dtype, copy=False)
 
 
 def dual_point(problem: Problem, check: Check) -> Array:
@@ -205,7 +211,10 @@ class _Run:
             self.iteration += 1
             if not self._choose(check):
                 share *= 0.1
-            target = max(share * settings.tol, 0.03 * gap if rounds == 0 else 0.0)
+            target = share * settings.tol
+            if rounds == 0 and not self._is_cheap():
+                # Features are still missing: a rough answer will do.
+                target = max(target, ROUGH * gap)
             self._descend(check, target * problem.null_value / problem.unit)
 
     def _certify(self) -> Check:
@@ -261,8 +270,12 @@ class _Run:
         return len(violators) > 0
 
     def _first_size(self) -> int:
-        """So many blocks are free beside one product with X."""
-        return max(20, int(np.sqrt(self.problem.design.p * self.problem.n_tasks) / 3))
+        """So many blocks that their Gram matrix costs a tenth of one product with X (which no t < 8 makes cheaper)."""
+        return max(20, int(np.sqrt(0.2 * self.problem.design.p * max(self.problem.n_tasks, 8))))
+
+    def _is_cheap(self) -> bool:
+        """Whether a thorough descent on the working set costs less than one product with X."""
+        return 20 * len(self.rows) ** 2 <= self.problem.design.n * self.problem.design.p
 
     def _move(self, blocks: Array) -> None:
         """Move to another working set, coefficients carried over."""
