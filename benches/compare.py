@@ -10,6 +10,7 @@ and W in float64. Needs a system with fork (Linux, macOS).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -75,8 +76,8 @@ def tasks(names: list[str]) -> Iterator[Task]:
             yield Task(problem, fraction, name in paths)
 
 
-def run(arguments: argparse.Namespace, n_threads: int) -> dict[str, Any]:
-    """Measure all lines with one number of threads and print them as they come."""
+def run(arguments: argparse.Namespace, n_threads: int) -> None:
+    """Measure all lines with one number of threads; print each, and keep the report so far on disk."""
     import measure
     import peers
     import problems
@@ -89,6 +90,14 @@ def run(arguments: argparse.Namespace, n_threads: int) -> dict[str, Any]:
     solvers, _ = peers.available([solver.name for solver in ready], n_threads)
     known = _known_tolerances(arguments.tolerances)
     lines: list[dict[str, Any]] = []
+    report = {
+        "threads": n_threads,
+        "clock": arguments.clock,
+        "target": measure.TARGET,
+        "cap": arguments.cap,
+        "skipped": missing,
+        "lines": lines,
+    }
     print(f"\n{n_threads} thread(s); skipped: {missing or 'none'}\n{_header(solvers)}", flush=True)
     for task in tasks(arguments.cases or list(problems.CASES)):
         unit = measure.product_seconds(task.problem.X, task.problem.Y)
@@ -96,18 +105,26 @@ def run(arguments: argparse.Namespace, n_threads: int) -> dict[str, Any]:
         for solver in solvers:
             given = known.get((task.label, solver.name))
             timings[solver.name] = task.measure(
-                solver, start=given or solver.start, cap=arguments.cap,
-                search=solver.name != "fastmtl" and given is None, seconds=arguments.seconds,
+                solver,
+                start=given or solver.start,
+                cap=arguments.cap,
+                search=solver.name != "fastmtl" and given is None,
+                seconds=arguments.seconds,
             ).record()
-        line = {"case": task.problem.case.name, "shape": task.problem.case.shape, "fraction": task.fraction,
-                "path": task.is_path, "label": task.label, "unit": {"wall": unit.wall, "cpu": unit.cpu},
-                "solvers": timings}
+        line = {
+            "case": task.problem.case.name,
+            "shape": task.problem.case.shape,
+            "fraction": task.fraction,
+            "path": task.is_path,
+            "label": task.label,
+            "unit": {"wall": unit.wall, "cpu": unit.cpu},
+            "solvers": timings,
+        }
         lines.append(line)
+        report["summary"] = summarise(lines, arguments.clock)
+        arguments.json.write_text(json.dumps(report))
         print(_row(line, solvers, arguments.clock), flush=True)
-    summary = summarise(lines, arguments.clock)
-    print(json.dumps(summary, indent=1), flush=True)
-    return {"threads": n_threads, "clock": arguments.clock, "target": measure.TARGET, "cap": arguments.cap,
-            "skipped": missing, "lines": lines, "summary": summary}
+    print(json.dumps(summarise(lines, arguments.clock), indent=1), flush=True)
 
 
 def summarise(lines: list[dict[str, Any]], clock: str) -> dict[str, Any]:
@@ -116,18 +133,26 @@ def summarise(lines: list[dict[str, Any]], clock: str) -> dict[str, Any]:
     for line in lines:
         ratio = speedup(line, clock)
         if ratio is not None and line["case"] != "small":
-            groups.setdefault(f"paths to {line['fraction']:g}" if line["path"] else "single fits", []).append(ratio)
+            groups.setdefault(f"paths to {line['fraction']:g}" if line["path"] else "single fits", []).append(
+                ratio
+            )
     return {
-        name: {"geometric_mean": round(math.exp(sum(map(math.log, ratios)) / len(ratios)), 2),
-               "smallest": round(min(ratios), 2), "lines": len(ratios)}
+        name: {
+            "geometric_mean": round(math.exp(sum(map(math.log, ratios)) / len(ratios)), 2),
+            "smallest": round(min(ratios), 2),
+            "lines": len(ratios),
+        }
         for name, ratios in groups.items()
     }
 
 
 def fastest_peer(line: dict[str, Any], clock: str) -> tuple[str, float] | None:
     """Return the peer that reached the gap first, with its seconds."""
-    times = {name: timing[clock] for name, timing in line["solvers"].items()
-             if name != "fastmtl" and timing["status"] == "ok"}
+    times = {
+        name: timing[clock]
+        for name, timing in line["solvers"].items()
+        if name != "fastmtl" and timing["status"] == "ok"
+    }
     return min(times.items(), key=lambda item: item[1]) if times else None
 
 
@@ -149,8 +174,12 @@ def _row(line: dict[str, Any], solvers: list[Solver], clock: str) -> str:
     cells = [f"{t[clock]:.4g}" if t["status"] == "ok" else t["status"][:14] for t in timings]
     units = [f"{t[clock] / line['unit'][clock]:.3g}" if t["status"] == "ok" else "-" for t in timings]
     ratio = speedup(line, clock)
-    return (f"{line['label']:<18} {active:>6}" + "".join(f" {cell:>14}" for cell in cells)
-            + f" {f'{ratio:.2f}x' if ratio else '-':>7}  " + " ".join(units))
+    return (
+        f"{line['label']:<18} {active:>6}"
+        + "".join(f" {cell:>14}" for cell in cells)
+        + f" {f'{ratio:.2f}x' if ratio else '-':>7}  "
+        + " ".join(units)
+    )
 
 
 def _known_tolerances(file: Path | None) -> dict[tuple[str, str], float]:
@@ -166,24 +195,42 @@ def _known_tolerances(file: Path | None) -> dict[tuple[str, str], float]:
     return found
 
 
+def _names(text: str) -> list[str]:
+    return text.split(",")
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    comma = lambda text: text.split(",")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--threads", choices=("1", "all", "both"), default="both")
-    parser.add_argument("--cases", type=comma, default=None, help="comma-separated names of benches/problems.py")
-    parser.add_argument("--peers", type=comma, default=["scikit-learn", "celer", "skglm", "adelie"])
+    parser.add_argument(
+        "--cases", type=_names, default=None, help="comma-separated names of benches/problems.py"
+    )
+    parser.add_argument("--peers", type=_names, default=["scikit-learn", "celer", "skglm", "adelie"])
     parser.add_argument("--json", type=Path, default=None, help="write the report here")
     parser.add_argument("--cap", type=float, default=60.0, help="seconds that one solve may take")
-    parser.add_argument("--seconds", type=float, default=2.0, help="how long to repeat each timed call, roughly")
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall",
-                        help="the time in the table; cpu is steadier for one thread on a busy machine")
-    parser.add_argument("--tolerances", type=Path, default=None, help="take the peers' tolerances from a report")
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="how long to repeat each timed call, roughly"
+    )
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="the time in the table; cpu is steadier for one thread on a busy machine",
+    )
+    parser.add_argument(
+        "--tolerances", type=Path, default=None, help="take the peers' tolerances from a report"
+    )
     return parser.parse_args(argv)
 
 
-def start_again(argv: list[str], n_threads: int) -> dict[str, Any]:
-    """Run this file in a process whose thread pools are limited before anything is imported."""
+def start_again(argv: list[str], n_threads: int) -> list[dict[str, Any]]:
+    """Run this file in a process whose thread pools are limited before anything is imported.
+
+    Returns its report, also what there is of it when the run was interrupted; none before the first line.
+    """
     environment = dict(os.environ)
     machine.limit_threads(environment, n_threads)
     environment[CHILD] = str(n_threads)
@@ -191,22 +238,24 @@ def start_again(argv: list[str], n_threads: int) -> dict[str, Any]:
     environment["NUMBA_CACHE_DIR"] = str(machine.cache_folder(machine.ROOT / "kernels"))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "part.json"
-        subprocess.run([sys.executable, __file__, *argv, "--json", str(report)], env=environment, check=True)
-        return json.loads(report.read_text())
+        with contextlib.suppress(KeyboardInterrupt):
+            subprocess.run(
+                [sys.executable, __file__, *argv, "--json", str(report)], env=environment, check=False
+            )
+        return [json.loads(report.read_text())] if report.exists() else []
 
 
 def main(argv: list[str]) -> None:
     """Measure with one thread, with all, or with both one after the other."""
     arguments = parse(argv)
     if CHILD in os.environ:
-        part = run(arguments, int(os.environ[CHILD]))
-        arguments.json.write_text(json.dumps(part))
+        run(arguments, int(os.environ[CHILD]))
         return
     counts = {"1": [1], "all": [machine.core_count()], "both": sorted({1, machine.core_count()})}
-    parts = [start_again(argv, n_threads) for n_threads in counts[arguments.threads]]
-    packages = ("fastmtl", "numpy", "numba", "scipy", "scikit-learn", "celer", "skglm", "adelie")
+    parts = [part for n_threads in counts[arguments.threads] for part in start_again(argv, n_threads)]
+    packages = ("numpy", "numba", "scipy", "scikit-learn", "celer", "skglm", "adelie")
     if arguments.json is not None:
-        report = {"machine": machine.describe(packages), "runs": parts}
+        report = {"machine": machine.describe(packages), "fastmtl": machine.project_version(), "runs": parts}
         arguments.json.write_text(json.dumps(report, indent=1) + "\n")
 
 

@@ -43,6 +43,7 @@ def processor() -> str:
 
 def describe(packages: Iterable[str]) -> dict[str, Any]:
     """Return cores, processor, Python, BLAS and package versions; no host name and no path."""
+    import numpy.linalg  # noqa: F401 - the BLAS is described once it is loaded
     from threadpoolctl import threadpool_info
 
     versions = {}
@@ -66,6 +67,12 @@ def describe(packages: Iterable[str]) -> dict[str, Any]:
         "blas": blas,
         "versions": versions,
     }
+
+
+def project_version() -> str:
+    """Return the version of fastmtl in this checkout, installed or not."""
+    text = (ROOT / "fastmtl" / "_version.py").read_text()
+    return text.partition('"')[2].partition('"')[0]
 
 
 def cache_folder(kernels: Path) -> Path:

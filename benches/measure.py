@@ -74,8 +74,11 @@ class Timing:
     def record(self) -> dict[str, Any]:
         """Return the fields as JSON allows them (infinities and NaN become None)."""
         fields = asdict(self)
-        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in fields.items()
-                if k != "spread"} | {"spread": None if math.isinf(self.wall) else list(self.spread)}
+        return {
+            k: None if isinstance(v, float) and not math.isfinite(v) else v
+            for k, v in fields.items()
+            if k != "spread"
+        } | {"spread": None if math.isinf(self.wall) else list(self.spread)}
 
 
 def timed(call: Callable[[], Any]) -> tuple[Any, Run]:
@@ -131,8 +134,16 @@ def repeat(call: Callable[[], Any], found: Probe, seconds: float) -> Timing:
         count = int(np.clip(seconds / max(found.run.wall, 1e-9), 3, 15))
         runs = [timed(call)[1] for _ in range(count)]
     wall, cpu = [r.wall for r in runs], [r.cpu for r in runs]
-    return Timing("ok", found.tolerance, found.relative_gap, found.active, statistics.median(wall),
-                  statistics.median(cpu), (min(wall), max(wall)), len(runs))
+    return Timing(
+        "ok",
+        found.tolerance,
+        found.relative_gap,
+        found.active,
+        statistics.median(wall),
+        statistics.median(cpu),
+        (min(wall), max(wall)),
+        len(runs),
+    )
 
 
 def measure(
@@ -182,7 +193,7 @@ def measure(
                 found = probe(start)
                 found = probe(start) if found.reached else None
             sender.send(None if found is None else repeat(lambda: solve(found.tolerance), found, seconds))
-        except Exception as error:  # noqa: BLE001 - whatever a peer raises becomes its line in the table
+        except Exception as error:  # whatever a peer raises becomes its line in the table
             sender.send(Timing(f"{type(error).__name__}: {error}"[:200]))
 
     process = context.Process(target=child, daemon=True)
@@ -219,8 +230,16 @@ def _fallback(probes: list[Probe], status: str) -> Timing:
     good = [p for p in probes if p.reached]
     if good:
         best = min(good, key=lambda p: p.run.wall)
-        return Timing("ok", best.tolerance, best.relative_gap, best.active, best.run.wall, best.run.cpu,
-                      (best.run.wall, best.run.wall), 1)
+        return Timing(
+            "ok",
+            best.tolerance,
+            best.relative_gap,
+            best.active,
+            best.run.wall,
+            best.run.cpu,
+            (best.run.wall, best.run.wall),
+            1,
+        )
     nearest = min(probes, key=lambda p: p.relative_gap, default=None)
     if nearest is None:
         return Timing(status)

@@ -40,9 +40,7 @@ class Fastmtl:
 
         self._module: Any = fastmtl
         self.version: str = fastmtl.__version__
-        self._options: dict[str, Any] = {
-            "penalty": "l21", "fit_intercept": False, "n_threads": n_threads
-        }
+        self._options: dict[str, Any] = {"penalty": "l21", "fit_intercept": False, "n_threads": n_threads}
 
     def solve(self, X: Array, Y: Array, alpha: float, tol: float) -> Array:
         return self._module.fit(X, Y, alpha=alpha, tol=tol, **self._options).coef
@@ -139,8 +137,15 @@ class Adelie:
         tasks = 1 if Y.ndim == 1 else Y.shape[1]
         family = self._module.glm.gaussian if Y.ndim == 1 else self._module.glm.multigaussian
         state = self._module.grpnet(
-            X, family(y=Y, dtype=np.float64), penalty=np.ones(X.shape[1]), lmda_path=alphas / tasks, intercept=False,
-            tol=tol, early_exit=False, progress_bar=False, n_threads=self._n_threads,
+            X,
+            family(y=Y, dtype=np.float64),
+            penalty=np.ones(X.shape[1]),
+            lmda_path=alphas / tasks,
+            intercept=False,
+            tol=tol,
+            early_exit=False,
+            progress_bar=False,
+            n_threads=self._n_threads,
         )
         if state.betas.shape[0] != len(alphas):
             raise RuntimeError(f"adelie solved {state.betas.shape[0]} of {len(alphas)} strengths")

@@ -32,7 +32,10 @@ def test_path(benchmark, problem, threads, name, end):
     X, Y = (drawn := problem(name)).X, drawn.Y
     alphas = drawn.alphas(end)
     path = benchmark.pedantic(
-        fastmtl.fit_path, (X, Y), OPTIONS | {"alphas": alphas, "n_threads": threads}, **(ROUNDS | {"rounds": 2})
+        fastmtl.fit_path,
+        (X, Y),
+        OPTIONS | {"alphas": alphas, "n_threads": threads},
+        **(ROUNDS | {"rounds": 2}),
     )
     gap, active = worst_gap(X, Y, (path[i].coef for i in range(len(alphas))), alphas)
     units = benchmark.stats.stats.median / product_seconds(X, Y).wall

@@ -32,7 +32,9 @@ def allowance(n: int, p: int, t: int, working: int) -> float:
     return 64 * MIB + 8 * ((n + working) * working + cached + 10 * (n + p) * t)
 
 
-@pytest.mark.parametrize(("name", "fraction"), [("iid", 0.1), ("ar9", 0.02), ("many_tasks", 0.1), ("tall", 0.02)])
+@pytest.mark.parametrize(
+    ("name", "fraction"), [("iid", 0.1), ("ar9", 0.02), ("many_tasks", 0.1), ("tall", 0.02)]
+)
 def test_fit(benchmark, problem, name, fraction):
     X, targets = (drawn := problem(name)).X, drawn.targets
 
@@ -43,6 +45,9 @@ def test_fit(benchmark, problem, name, fraction):
     result, peak = benchmark.pedantic(lambda: allocated(fit), rounds=1)
     working = min(drawn.case.p, 2 * np.count_nonzero(np.any(np.asarray(result.coef) != 0, axis=1)) + 100)
     bound = allowance(*drawn.case.shape, working)
-    benchmark.extra_info.update(peak_mib=round(peak / MIB, 1), bound_mib=round(bound / MIB, 1),
-                                inputs_mib=round((X.nbytes + targets.nbytes) / MIB, 1))
+    benchmark.extra_info.update(
+        peak_mib=round(peak / MIB, 1),
+        bound_mib=round(bound / MIB, 1),
+        inputs_mib=round((X.nbytes + targets.nbytes) / MIB, 1),
+    )
     assert peak <= bound

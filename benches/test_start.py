@@ -46,7 +46,9 @@ def fresh(script: str, cache: str) -> dict[str, float]:
     machine.limit_threads(environment, 1)
     environment["NUMBA_CACHE_DIR"] = cache
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
-    done = subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True
+    )
     return json.loads(done.stdout)
 
 
