@@ -10,6 +10,7 @@ from fastmtl_kernels._interface import BlockShrink, Quadratic
 
 from .._arrays import Array
 
+FEW = 8
 GRAM_EPOCHS = 15
 """Epochs a restricted problem is expected to take when the two forms are compared."""
 
@@ -66,7 +67,7 @@ class ResidualForm:
     def __init__(self, kernels: Any, data: Array, target: Array, residual: Array, coef: Array, shrink: BlockShrink) -> None:
         self.kernels, self.shrink = kernels, shrink
         self.columns = kernels.prepare_columns(data, shrink)
-        self.residual = np.array(residual, order="C")
+        self.residual = np.array(residual, order="F")
         self.coef = np.array(coef, order="C")
         self.target = target
         self.constant = 0.5 * float(np.vdot(target, target))
@@ -113,8 +114,11 @@ class ResidualForm:
 
 
 def gram_pays(n: int, s: int, new: int, active: int, t: int) -> bool:
-    """Count flops: completing G by `new` columns and descending on it, against descending through the residual."""
+    """Count flops: completing G by `new` columns and descending on it, against descending through the residual.
+
+    Products with fewer than `FEW` columns are bound by memory and cost as much as with `FEW`; compiled descent on G is not.
+    """
     build = n * s * s if new == s else 2 * n * s * new
     by_gram = build + GRAM_EPOCHS * 2 * s * max(1, min(s, active)) * t
-    by_residual = GRAM_EPOCHS * 4 * n * s * t + 64 * n * s
+    by_residual = GRAM_EPOCHS * 4 * n * s * max(t, FEW) + 64 * n * s
     return by_gram <= by_residual

@@ -23,6 +23,8 @@ from .descend import descend
 DATA_ONLY = ("root", "free", "sign_free", "intercept_basis", "unpenalised", "basis", "target", "null_value")
 """What a problem has computed from its data, whatever the strength of its penalty."""
 MAX_EPOCHS = 20_000
+NEAR = 0.99
+GROWTH = 2.0
 ROUGH = 0.03
 """Share of the global gap that a working set is solved to while it is still growing."""
 TINY = 20_000
@@ -259,13 +261,13 @@ class _Run:
         used = np.add.reduceat(self.coef.any(axis=1), starts) > 0 if len(self.blocks) else np.zeros(0, dtype=bool)
         violators = np.flatnonzero((scores > self.rule) & ~inside)
         self.rule = 1.0
-        limit = max(2 * int(used.sum()), self._first_size())
+        limit = max(int(GROWTH * used.sum()), self._first_size())
         if len(scores) * max(self.problem.design.n, len(scores)) <= TINY:
             violators = np.flatnonzero(self.usable & ~inside)
             limit = len(scores)
         if len(violators) > limit:
             violators = violators[np.argpartition(-scores[violators], limit)[:limit]]
-        kept = self.blocks[used | (scores[self.blocks] > 0.9)]
+        kept = self.blocks[used | (scores[self.blocks] > NEAR)]
         self._move(np.sort(np.concatenate([kept, violators])))
         return len(violators) > 0
 

@@ -161,21 +161,27 @@ def sweep_batch(quadratics: list[Quadratic], shrinks: list[BlockShrink], tols: A
 def sweep_columns(
     columns: Columns, residual: Any, coef: Any, weight: Any, shrink: BlockShrink, epochs: int
 ) -> float:
-    data = columns.data
-    work = _ChunkWork(columns.panels, shrink, coef.shape[1])
+    from scipy.linalg.blas import dgemm
+
+    data, t = columns.data, coef.shape[1]
+    work = _ChunkWork(columns.panels, shrink, t)
+    held = np.asfortranarray(residual)  # in this order BLAS updates it in place, and a quarter faster
     moved = 0.0
     for _ in range(epochs):
         moved = 0.0
         for panel in columns.panels:
             block = data[panel.low : panel.high]
-            touched, move = work.sweep(panel, block @ residual, coef, shrink, PASSES)
+            touched, move = work.sweep(panel, block @ held, coef, shrink, PASSES)
             moved = max(moved, move)
-            if 2 * len(touched) > len(block):
-                moves = np.zeros((len(block), coef.shape[1]))
-                moves[touched] = work.moves[touched]
-                residual -= block.T @ moves
-            elif len(touched):
-                residual -= block[touched].T @ work.moves[touched]
+            if not len(touched):
+                continue
+            if 4 * len(touched) > len(block):
+                moves = work.moves[: len(block)]  # rows that did not move are zero
+            else:
+                block, moves = block[touched], work.moves[touched]
+            held = dgemm(-1.0, block.T, moves.T, 1.0, held, trans_b=1, overwrite_c=1)
         if moved <= 0.0:
             break
+    if held is not residual:
+        residual[...] = held
     return moved
