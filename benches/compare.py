@@ -239,9 +239,10 @@ def start_again(argv: list[str], n_threads: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "part.json"
         with contextlib.suppress(KeyboardInterrupt):
-            subprocess.run(
-                [sys.executable, __file__, *argv, "--json", str(report)], env=environment, check=False
-            )
+            command = [sys.executable, __file__, *argv, "--json", str(report)]
+            code = subprocess.run(command, env=environment, check=False).returncode
+            if code and not report.exists():
+                raise SystemExit(code)
         return [json.loads(report.read_text())] if report.exists() else []
 
 

@@ -72,7 +72,7 @@ def describe(packages: Iterable[str]) -> dict[str, Any]:
 def project_version() -> str:
     """Return the version of fastmtl in this checkout, installed or not."""
     text = (ROOT / "fastmtl" / "_version.py").read_text()
-    return text.partition('"')[2].partition('"')[0]
+    return text.rpartition("__version__ =")[2].strip().strip('"')
 
 
 def cache_folder(kernels: Path) -> Path:
