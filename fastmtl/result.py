@@ -81,8 +81,9 @@ class FitResult:
                 object.__setattr__(self, "low_rank", None)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "coef" and self.__dict__.get("low_rank") is not None:
-            return self.low_rank.dense()
+        low_rank: LowRank | None = self.__dict__.get("low_rank")
+        if name == "coef" and low_rank is not None:
+            return low_rank.dense()
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @cached_property
@@ -111,7 +112,8 @@ class FitResult:
 
     @property
     def _shape(self) -> tuple[int, int]:
-        return self.coef.shape if self.low_rank is None else self.low_rank.shape
+        p, t = self.coef.shape if self.low_rank is None else self.low_rank.shape
+        return p, t
 
     @property
     def support(self) -> np.ndarray:

@@ -227,4 +227,4 @@ def _block_root(top: Array, l1: Array, l2: float, start: float) -> float:
 
 def _shaved(scale: float, terms: int) -> float:
     """`scale` less the rounding of a norm of so many terms, so that the scaled point is feasible when recomputed."""
-    return float(scale) * (1.0 - (8.0 + 4.0 * math.sqrt(terms)) * np.finfo(np.float64).eps)
+    return float(scale) * (1.0 - (8.0 + 4.0 * math.sqrt(terms)) * float(np.finfo(np.float64).eps))

@@ -90,7 +90,7 @@ class CrossProducts:
         V = unit * gradient
         loss = 0.5 * unit * square
         bound = scaled_bound(problem, V, unit * cross, unit * square)
-        allowance = ROUNDING * np.finfo(np.float64).eps * unit * self.square
+        allowance = ROUNDING * float(np.finfo(np.float64).eps) * unit * self.square
         certificate = assemble(
             problem, loss + penalty_value(problem, coef, rows), bound, is_zero=not coef.any(), allowance=allowance
         )

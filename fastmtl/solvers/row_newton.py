@@ -11,6 +11,8 @@ convex in one variable a block whatever the number of tasks. With `Z = W l2 / et
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastmtl_kernels._interface import BlockShrink, Quadratic
@@ -100,7 +102,7 @@ class _Active:
 
     def at(self, eta: Array) -> _Active:
         """Factor `I + D^(1/2) G D^(1/2)` with D = diag(eta / l2)."""
-        from scipy.linalg import lapack
+        lapack = _lapack()
 
         self.root = np.repeat(np.sqrt(eta / self.l2), self.sizes)
         B = self.root[:, None] * self.G * self.root
@@ -120,7 +122,7 @@ class _Active:
 
     def newton_direction(self, Z: Array, l2: Array, gradient: Array) -> Array | None:
         """Solve the Newton system; None when it cannot be factored."""
-        from scipy.linalg import lapack
+        lapack = _lapack()
 
         inverse, info = lapack.dpotri(self.factor.copy(order="F"), lower=1)
         if info != 0:
@@ -142,3 +144,10 @@ class _Active:
             if info == 0:
                 return -lapack.dpotrs(c, gradient, lower=1)[0]
         return None
+
+
+def _lapack() -> Any:
+    """SciPy's LAPACK routines; their names are made at run time, which a type checker cannot see."""
+    from scipy.linalg import lapack
+
+    return lapack

@@ -120,6 +120,6 @@ def _lift(model: Model, F: Array) -> Array:
     if model.on_samples and model.ridge == 0.0:
         return F
     # A shift within the noise makes T invertible; F lies in the range of T.
-    shift = model.noise * float(np.max(model.diagonal)) + np.finfo(float).tiny
+    shift = model.noise * float(np.max(model.diagonal)) + float(np.finfo(float).tiny)
     S = model.solve(model.factor(np.ones(F.shape[1]), shift), np.ascontiguousarray(F))
     return model.kernels.tridiagonal_multiply(model.diagonal, model.off, S) if model.on_samples else S

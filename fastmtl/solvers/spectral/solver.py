@@ -190,7 +190,7 @@ def _unpenalised(reduction: Reduction) -> Reduced:
     model = reduction.model
     t = model.tasks
     shift = 0.0 if model.ridge > 0 else model.noise * float(model.diagonal.max())
-    factor = model.factor(np.ones(t), shift + np.finfo(float).tiny)
+    factor = model.factor(np.ones(t), shift + float(np.finfo(float).tiny))
     A = model.solve(factor, model.target)
     empty = Bound(np.nan, np.nan, model.target, np.empty(0), np.empty((t, 0)), 1.0, None)
     return Reduced(A, model.from_task_units(np.eye(t)), empty, 0.0, 1, True)

@@ -41,8 +41,8 @@ class _TolerantCache(FunctionCache):
 
 def jit(function: Callable[..., Any]) -> Any:
     """Compile `function` without Python objects, releasing the GIL, cached on disk where that is possible."""
-    compiled = numba.njit(nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
-    if not numba.config.DISABLE_JIT:
+    compiled: Any = numba.njit(nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
+    if hasattr(compiled, "py_func"):  # plain Python under NUMBA_DISABLE_JIT
         try:
             compiled._cache = _TolerantCache(compiled.py_func)
         except Exception:  # no folder that could hold a cache exists
