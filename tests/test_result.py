@@ -175,7 +175,7 @@ def test_other_files_are_refused(tmp_path):
 
 def test_results_are_frozen():
     with pytest.raises(FrozenInstanceError):
-        made().n_iter = 4
+        made().n_iter = 4  # pyright: ignore[reportAttributeAccessIssue]  (that it is refused is the point)
     assert replace(made(), n_iter=4).n_iter == 4
 
 

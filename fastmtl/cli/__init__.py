@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
+        warnings.simplefilter("always", ConvergenceWarning)
         try:
             return options.run(options)
         except FitInterrupted as stop:

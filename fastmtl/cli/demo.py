@@ -41,8 +41,8 @@ def run(n_splits: int = 10, *, quiet: bool = False) -> int:
         from sklearn.datasets import load_digits
     except ImportError:
         raise ImportError("the demo uses the digits of scikit-learn; pip install 'fastmtl[demo]'") from None
-    digits = load_digits()
-    X, labels = digits.data / 16.0, digits.target
+    images, labels = load_digits(return_X_y=True)
+    X, labels = np.asarray(images) / 16.0, np.asarray(labels)
     print(f"Data: {len(X)} handwritten digits of 8 x 8 pixels (UCI, shipped with scikit-learn).")
     print("Ten tasks, one a digit: is this image a 0, a 1, ... a 9? All read the same 64 pixels.")
     print(f"Labels are scarce: {N_TRAIN} images to fit, {N_VALIDATION} to choose alpha; the other")

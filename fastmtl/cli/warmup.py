@@ -34,7 +34,7 @@ def _fits() -> Iterator[tuple[str, Callable[[], Any]]]:
 
     rng = np.random.default_rng(0)
     wide, tall = rng.standard_normal((40, 300)), rng.standard_normal((300, 40))
-    few = sparse.random(60, 200, density=0.1, format="csr", random_state=0)
+    few = sparse.csr_matrix(rng.standard_normal((60, 200)) * (rng.uniform(size=(60, 200)) < 0.1))
     penalties = fastmtl.penalties
     yield "wide, many tasks", _fit(wide, 20, "l21")
     yield "tall, few tasks", _fit(tall, 3, "l21")

@@ -1,0 +1,308 @@
+"""The command line: every kind of data file, models that load again, errors in one sentence."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse as sp
+
+import fastmtl
+from fastmtl import cli
+from fastmtl.cli import files
+from fastmtl.cli.files import read_problem
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = ["a", "b", "c", "d", "e"]
+TASKS = ["u", "v"]
+
+
+@pytest.fixture
+def data() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 5)).round(3)
+    return X, (X[:, :2] @ rng.standard_normal((2, 2)) + 0.1 * rng.standard_normal((40, 2))).round(3)
+
+
+def write(kind: str, folder: Path, X: np.ndarray, Y: np.ndarray) -> list[str]:
+    """The problem in one of the ways it may be stored, as the words of a command."""
+    file = folder / f"data.{kind.split('-')[0]}"
+    if kind == "npz":
+        np.savez(file, X=X, Y=Y, feature_names=NAMES, task_names=TASKS)
+    elif kind == "npz-other":
+        np.savez(file, features=X, targets=Y)
+        return [str(file), "--x", "features", "--y", "targets"]
+    elif kind == "npz-csr":
+        A = sp.csr_matrix(X)
+        np.savez(file, data=A.data, indices=A.indices, indptr=A.indptr, shape=A.shape, Y=Y)
+    elif kind == "npz-two":
+        sp.save_npz(file, sp.csc_matrix(X))
+        np.save(folder / "Y.npy", Y)
+        return [str(file), str(folder / "Y.npy")]
+    elif kind == "npy":
+        np.save(file, X)
+        np.save(folder / "Y.npy", Y)
+        return [str(file), str(folder / "Y.npy")]
+    elif kind == "csv":
+        np.savetxt(file, np.hstack([X, Y]), "%.3f", ",", header=",".join(NAMES + TASKS), comments="")
+        return [str(file), "--targets", "u,v"]
+    elif kind == "csv-last":
+        np.savetxt(file, np.hstack([X, Y]), "%.3f", ",", header=",".join(NAMES + TASKS), comments="")
+        return [str(file), "--targets", "2"]
+    elif kind == "csv-two":
+        np.savetxt(file, X, "%.3f", ",", header=",".join(NAMES), comments="")
+        np.savetxt(folder / "Y.csv", Y, "%.3f", ",", header=",".join(TASKS), comments="")
+        return [str(file), str(folder / "Y.csv")]
+    elif kind == "parquet":
+        pandas = pytest.importorskip("pandas")
+        pytest.importorskip("pyarrow")
+        pandas.DataFrame(np.hstack([X, Y]), columns=NAMES + TASKS).to_parquet(file)
+        return [str(file), "--targets", "u,v"]
+    elif kind == "mat":
+        scipy.io.savemat(file, {"X": X, "Y": Y})
+    elif kind == "mat-sparse":
+        scipy.io.savemat(file, {"X": sp.csc_matrix(X), "Y": Y})
+    return [str(file)]
+
+
+KINDS = [
+    "npz",
+    "npz-other",
+    "npz-csr",
+    "npz-two",
+    "npy",
+    "csv",
+    "csv-last",
+    "csv-two",
+    "parquet",
+    "mat",
+    "mat-sparse",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fit_reads_every_kind_of_file(kind, data, tmp_path, capsys):
+    X, Y = data
+    words = ["fit", *write(kind, tmp_path, X, Y), "--alpha-ratio", "0.1", "-o", str(tmp_path / "model.npz")]
+    assert cli.main(words) == 0
+    model = fastmtl.FitResult.load(tmp_path / "model.npz")
+    expected = fastmtl.fit(X, Y, alpha=0.1 * fastmtl.alpha_max(X, Y))
+    # Both answers are within their gap of the optimum; the ridge-free objective is strongly convex here (n > p).
+    np.testing.assert_allclose(model.coef, expected.coef, atol=1e-3 * np.abs(expected.coef).max())
+    if kind in ("npz", "csv", "csv-last", "csv-two", "parquet"):
+        assert model.feature_names == NAMES and model.task_names == TASKS
+    printed = capsys.readouterr().out
+    assert "optimal" in printed and "FitResult.load" in printed
+
+
+@pytest.mark.parametrize("has_pandas", [True, False])
+def test_csv_reads_alike_with_and_without_pandas(has_pandas, data, tmp_path, monkeypatch):
+    if has_pandas:
+        pytest.importorskip("pandas")
+    else:
+        monkeypatch.setitem(sys.modules, "pandas", None)
+    X, Y = data
+    path, *_ = write("csv", tmp_path, X, Y)
+    found = read_problem([path], targets="v,u")
+    np.testing.assert_array_equal(found.X, X)
+    np.testing.assert_array_equal(found.Y, Y[:, ::-1])
+    assert (found.features, found.tasks) == (NAMES, TASKS[::-1])
+
+
+def test_parquet_without_pandas_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    (tmp_path / "a.parquet").write_bytes(b"")
+    with pytest.raises(ImportError, match="pandas"):
+        read_problem([str(tmp_path / "a.parquet")], targets="1")
+
+
+def test_an_empty_cell_is_a_gap(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("a,b\n1,\n2,3\n")
+    for hidden in (False, True):
+        if hidden:
+            monkeypatch.setitem(sys.modules, "pandas", None)
+        np.testing.assert_array_equal(
+            read_problem([str(tmp_path / "a.csv")], targets="b").Y, [[np.nan], [3.0]]
+        )
+
+
+def test_cell_arrays_are_one_design_a_task(tmp_path):
+    X = np.empty((1, 2), dtype=object)
+    X[0, 0], X[0, 1] = np.ones((3, 2)), np.zeros((4, 2))
+    scipy.io.savemat(tmp_path / "cells.mat", {"X": X, "Y": X})
+    found = read_problem([str(tmp_path / "cells.mat")])
+    assert [x.shape for x in found.X] == [(3, 2), (4, 2)]
+
+
+def test_path_saves_itself_and_one_model(data, tmp_path, capsys):
+    X, Y = data
+    words = ["path", *write("npz", tmp_path, X, Y), "--n-alphas", "6", "--eps", "0.05", "--at", "3"]
+    assert cli.main([*words, "-o", str(tmp_path / "path.npz"), "--model", str(tmp_path / "model.npz")]) == 0
+    path = fastmtl.PathResult.load(tmp_path / "path.npz")
+    model = fastmtl.FitResult.load(tmp_path / "model.npz")
+    np.testing.assert_array_equal(model.coef, path[3].coef)
+    assert model.feature_names == NAMES
+    assert len(capsys.readouterr().out.splitlines()) < 20
+    assert cli.main([*words, "--alphas", "0.5,0.1"]) == 1
+    assert "--at 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--penalty", "l1", "--l1-ratio", "0.5"],
+        ["--penalty", "group", "--groups", "2,3"],
+        ["--penalty", "sparse_group", "--tau", "0.3", "--groups", "2,3"],
+        ["--positive", "--no-intercept", "--scale", "sum"],
+        [
+            "--standardize",
+            "--tol",
+            "1e-9",
+            "--max-iter",
+            "50",
+            "--time-limit",
+            "60",
+            "--threads",
+            "1",
+            "--backend",
+            "cpu",
+        ],
+    ],
+)
+def test_options_reach_the_fit(options, data, tmp_path):
+    X, Y = data
+    assert cli.main(["fit", *write("npz", tmp_path, X, Y), "--alpha-ratio", "0.2", *options]) == 0
+
+
+def test_group_labels_come_from_a_file(data, tmp_path):
+    X, Y = data
+    np.save(tmp_path / "labels.npy", np.array([0, 1, 0, 1, 1]))
+    words = ["fit", *write("npz", tmp_path, X, Y), "--alpha-ratio", "0.2", "--penalty", "group", "--groups"]
+    assert cli.main([*words, str(tmp_path / "labels.npy"), "-o", str(tmp_path / "model.npz")]) == 0
+    penalty = fastmtl.penalties.Group(groups=[0, 1, 0, 1, 1])
+    expected = fastmtl.fit(X, Y, penalty, alpha=0.2 * fastmtl.alpha_max(X, Y, penalty))
+    np.testing.assert_array_equal(fastmtl.FitResult.load(tmp_path / "model.npz").coef, expected.coef)
+
+
+def test_an_early_stop_is_saved_and_told(data, tmp_path, capsys):
+    X, Y = data
+    words = ["fit", *write("npz", tmp_path, X, Y), "--alpha-ratio", "0.01", "--time-limit", "0"]
+    assert cli.main([*words, "-o", str(tmp_path / "model.npz")]) == cli.NOT_CONVERGED
+    assert "relative gap" in capsys.readouterr().err
+    assert fastmtl.FitResult.load(tmp_path / "model.npz").status is fastmtl.Status.TIME_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["missing.npz"], "missing.npz"),
+        (["data.txt"], ".txt"),
+        (["data.npz", "--x", "Z"], "it holds X, Y"),
+        (["data.npz", "--targets", "u"], "--targets"),
+        (["data.npy"], "two files"),
+        (["data.npy", "data.npy", "data.npy"], "3 files"),
+        (["table.csv"], "--targets"),
+        (["table.csv", "--targets", "w"], "no column w"),
+        (["table.csv", "--targets", "9"], "--targets 9"),
+        (["table.csv", "--targets", "a,b"], "at least one feature"),
+        (["text.csv", "--targets", "a"], "text.csv"),
+        (["empty.csv", "--targets", "a"], "empty"),
+        (["ragged.csv", "--targets", "a"], "ragged.csv"),
+        (["data.npz", "--penalty", "nonsense"], "nonsense"),
+        (["data.npz", "--penalty", "l21", "--tau", "0.5"], "--tau"),
+        (["data.npz", "--penalty", "group", "--groups", "x"], "--groups"),
+        (["data.npz", "--tol", "-1"], "tol"),
+        (["data.npz", "-o", "nowhere/model.npz"], "nowhere"),
+    ],
+)
+@pytest.mark.parametrize("has_pandas", [True, False])
+def test_mistakes_are_told_in_a_sentence(words, said, has_pandas, data, tmp_path, monkeypatch, capsys):
+    if has_pandas:
+        pytest.importorskip("pandas")
+    else:
+        monkeypatch.setitem(sys.modules, "pandas", None)
+    X, Y = data
+    monkeypatch.chdir(tmp_path)
+    np.savez("data.npz", X=X, Y=Y)
+    np.save("data.npy", X)
+    Path("data.txt").touch()
+    Path("table.csv").write_text("a,b\n1,2\n3,4\n")
+    Path("text.csv").write_text("a,b\n1,red\n3,blue\n")
+    Path("empty.csv").touch()
+    Path("ragged.csv").write_text("a,b\n1,2\n1,2,3\n")
+    assert cli.main(["fit", *words, "--alpha", "0.1"]) == cli.FAILED
+    printed = capsys.readouterr()
+    assert said in printed.err and printed.err.startswith("fastmtl: ") and "Traceback" not in printed.err
+    assert not printed.out
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["fit"], ["fit", "data.npz"], ["fit", "d.npz", "--alpha", "x"], ["demo", "--splits", "0"]]
+)
+def test_bad_options_exit_with_2(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    assert stop.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_info_says_what_a_report_needs(capsys):
+    assert cli.main(["info"]) == 0
+    printed = capsys.readouterr().out
+    for word in (
+        "fastmtl",
+        "numpy",
+        "numba",
+        "processors",
+        "threads",
+        "gpu",
+        "cache folder",
+        os.environ["NUMBA_CACHE_DIR"],
+    ):
+        assert word in printed
+
+
+def test_the_module_runs():
+    path = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
+    done = subprocess.run(
+        [sys.executable, "-m", "fastmtl", "--version"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+        timeout=120,
+    )
+    assert done.stdout.strip() == f"fastmtl {fastmtl.__version__}"
+
+
+def test_demo_compares_on_held_out_data(capsys):
+    pytest.importorskip("sklearn")
+    assert cli.main(["demo", "--splits", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "ten separate" in printed and "multi-task" in printed and "relative gap" in printed
+
+
+def test_demo_takes_a_digit_that_was_not_drawn():
+    pytest.importorskip("sklearn")
+    from fastmtl.cli.demo import trial
+
+    rng = np.random.default_rng(0)
+    X, labels = rng.uniform(0, 1, (200, 64)), rng.integers(0, 9, 200)  # no nine
+    found = trial(X, labels, 0)
+    assert np.isfinite([found.joint.r2, found.separate.r2, found.joint.accuracy]).all()
+
+
+def test_warmup_reaches_every_penalty(capsys):
+    assert cli.main(["warmup"]) == 0
+    printed = capsys.readouterr().out
+    for word in ("sparse", "groups", "path", "cache folder"):
+        assert word in printed
+
+
+def test_supported_endings_are_documented():
+    assert all(suffix in cli.FILES for suffix in files.SUFFIXES)
