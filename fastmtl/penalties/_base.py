@@ -108,11 +108,6 @@ class Penalty(ABC):
     def check(self, p: int, t: int) -> None:
         """Raise a ValueError when the penalty does not fit p features and t tasks."""
 
-    @property
-    def is_norm(self) -> bool:
-        """Whether the conjugate is an indicator: zero wherever it is finite."""
-        return False
-
     def value_on(self, W: Array, rows: Array, p: int) -> float:
         """The penalty when feature `rows[i]` has the coefficients W[i] and all others are zero."""
         full = np.zeros((p, W.shape[1]))

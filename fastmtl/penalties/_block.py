@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -50,10 +51,12 @@ class BlockPenalty(Penalty):
         alpha = 1.0 if self.alpha is None else self.alpha
         return unit._replace(l1=_times(alpha, unit.l1), l2=_times(alpha, unit.l2), ridge=alpha * unit.ridge)
 
-    @property
-    def is_norm(self) -> bool:
-        kept = self.__dict__.get("_kept_unit")
-        return kept is not None and not kept.ridge.any()
+    def conjugate_along(self, V: Array) -> tuple[float, Callable[[float], float]]:
+        if self._unit(V.shape[0]).ridge.any():
+            return super().conjugate_along(V)
+        # Without a ridge the conjugate is an indicator: zero up to the scale, with no further pass over V.
+        limit = self.dual_scale(V)
+        return limit, lambda a: 0.0 if a <= limit else math.inf
 
     def value_on(self, W: Array, rows: Array, p: int) -> float:
         unit = self._unit(p)

@@ -87,7 +87,7 @@ class CrossProducts:
         cross = self.square - linear
         square = max(cross - float(np.vdot(gradient[rows], coef)), 0.0)
         unit = problem.unit
-        V = unit * gradient
+        V = np.multiply(gradient, unit, out=gradient)
         loss = 0.5 * unit * square
         bound = scaled_bound(problem, V, unit * cross, unit * square)
         allowance = ROUNDING * float(np.finfo(np.float64).eps) * unit * self.square
