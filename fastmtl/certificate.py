@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ._arrays import Array
-from .penalties import Penalty
 from .problem import Problem, orthonormal, project_off
 
 PROJECTION_ROUNDS = 20
@@ -144,8 +143,10 @@ def evaluate_factored(
         `scores` belong to `direction`; `residual` is None unless it was tried.
     """
     U, V = (np.asarray(M, dtype=np.float64) for M in factors)
-    fitted = problem.design.predict(U) @ V.T
-    left = problem.Y - fitted - np.asarray(intercept, dtype=np.float64)
+    # Arrays of Y's size are what this costs beside the products: no more of them than needed.
+    left = problem.design.predict(U) @ V.T
+    np.subtract(problem.Y, left, out=left)
+    left -= np.asarray(intercept, dtype=np.float64)
     weighted = problem.weighted(left)
     loss = 0.5 * problem.unit * float(np.vdot(weighted, weighted))
     primal = loss + problem.penalty.value_of_factors(U, V)
@@ -226,11 +227,6 @@ def scaled_bound(problem: Problem, V: Array, cross: float, square: float) -> Bou
                 if bound > value:
                     value, scale = bound, a
     return Bound(value, scale, cross, square, infeasibility)
-
-
-def _conjugate(penalty: Penalty, V: Array, a: float) -> float:
-    """`penalty*(a V)` for an a that `dual_scale` allows: zero, with no further pass over V, when it is an indicator."""
-    return 0.0 if penalty.is_norm else penalty.conjugate(a * V if a != 1.0 else V)
 
 
 def _largest(values: Array) -> float:

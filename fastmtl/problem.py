@@ -131,7 +131,11 @@ def project_off(A: Array, basis: Array) -> Array:
     """A less its projection on the orthonormal columns of `basis`; A itself when there are none."""
     if basis.shape[1] == 0:
         return A
-    return A - basis @ (basis.T @ A)
+    along = basis.T @ A
+    if basis.shape[1] == 1 and np.ptp(basis) == 0.0:
+        # The plain intercept: one row is subtracted from all, without an array of A's size in between.
+        return A - basis[0, 0] * along
+    return A - basis @ along
 
 
 def orthonormal(columns: Array) -> Array:

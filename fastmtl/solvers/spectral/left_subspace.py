@@ -89,7 +89,7 @@ class _Run:
         self.data = data_of(problem)
         self.alpha, self.ridge = strengths(problem)
         self.x_mean, self.y_mean = self.data.means()
-        self.Y = problem.Y if self.y_mean is None else problem.Y - self.y_mean
+        self.Y = self.data.centred if self.data.centred is not None else problem.Y if self.y_mean is None else problem.Y - self.y_mean
         self.subspace = _Subspace(np.empty((problem.design.p, 0)), np.empty((problem.design.n, 0)))
         self.best: tuple[Check, tuple[Array, Array], Array] | None = None
         self.recent: list[Array] = []

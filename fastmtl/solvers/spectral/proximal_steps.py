@@ -56,6 +56,6 @@ def proximal_steps(
         return (U * s) @ Vt
 
     M = accelerate(smooth, prox, smooth.coordinates(model, A, V), max_iter=steps, stop=lambda _, __: late())
-    U, s, Vt = model.kernels.singular_shrink(M, 0.0)
+    _, s, Vt = model.kernels.singular_shrink(M, 0.0)
     keep = s > 1e-9 * s.max(initial=0.0)
     return np.ascontiguousarray(orthogonalise(Vt[keep].T * np.sqrt(s[keep]))[0])

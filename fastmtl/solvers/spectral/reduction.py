@@ -37,6 +37,8 @@ class Data:
     task_weight : ndarray of shape (t,) or None
         c, positive.
     fit_intercept : bool
+    centred : ndarray of shape (n, t), optional
+        The targets less their weighted means, where that is at hand already.
     """
 
     design: Design
@@ -44,6 +46,7 @@ class Data:
     omega: Any
     task_weight: Array | None = None
     fit_intercept: bool = True
+    centred: Array | None = None
 
     def means(self) -> tuple[Array | None, Array | None]:
         """Weighted means of the columns of X (p,) and of Y (t,), None without an intercept."""
@@ -66,7 +69,8 @@ class Data:
 
 def data_of(problem: Problem) -> Data:
     """What the reduction needs of a problem."""
-    return Data(problem.design, problem.Y, problem.omega, None, problem.fit_intercept)
+    centred = problem.target if problem.root is None else None
+    return Data(problem.design, problem.Y, problem.omega, None, problem.fit_intercept, centred)
 
 
 def strengths(problem: Problem) -> tuple[float, float]:
@@ -165,7 +169,8 @@ class Reduction:
             moved = self.data.design.predict(rotated / self.x_unit)
             if self.x_mean is not None:
                 moved -= self.x_mean @ (rotated / self.x_unit)
-        return residual - moved @ H.T
+        theta = moved @ H.T
+        return np.subtract(residual, theta, out=theta)
 
     def exact_product(self, A: Array) -> Array:
         """`Q'X~'X~ Q A + ridge A` in float64 from the data (feature side), for a T found in float32."""
@@ -203,7 +208,7 @@ def reduce(data: Data, kernels: Any, *, ridge: float = 0.0, single: bool | None 
         single = float(n) * p * p >= SINGLE_WORK
     single = single and not on_samples
     x_mean, y_mean = data.means()
-    Y = data.targets if y_mean is None else data.targets - y_mean
+    Y = data.centred if data.centred is not None else data.targets if y_mean is None else data.targets - y_mean
     if on_samples:
         S = data.design.inner_products(data.weights, x_mean)
         C = data.weighted(Y, 0.5)
@@ -212,13 +217,14 @@ def reduce(data: Data, kernels: Any, *, ridge: float = 0.0, single: bool | None 
         C = correlate_centred(data, Y, x_mean)
     diagonal, off, reflectors = tridiagonalise(S)
     del S
-    x_unit, y_unit = _root_unit(float(diagonal.max())), _root_unit(float(np.max(squared_columns(data, Y), initial=0.0)))
-    total = squared_columns(data, Y / y_unit if y_unit != 1.0 else Y)
-    C = C / (y_unit if on_samples else x_unit * y_unit)
+    total = squared_norm(data, Y)
+    x_unit, y_unit = _root_unit(float(diagonal.max())), _root_unit(total)
+    if y_unit != 1.0:
+        total = squared_norm(data, Y / y_unit)
+    C *= 1.0 / (y_unit if on_samples else x_unit * y_unit)
     price = None
     if data.task_weight is not None:
         C *= np.sqrt(data.task_weight)
-        total = total * data.task_weight
         price = 1.0 / data.task_weight
     target, basis = reflectors.rotate(C), None
     if price is None:
@@ -226,7 +232,7 @@ def reduce(data: Data, kernels: Any, *, ridge: float = 0.0, single: bool | None 
     diagonal, off = diagonal / x_unit**2, off / x_unit**2
     noise = SINGLE_NOISE if single else DOUBLE_NOISE
     model = Model(
-        kernels, diagonal, off, target, float(total.sum()), ridge / x_unit**2, on_samples, price, noise
+        kernels, diagonal, off, target, total, ridge / x_unit**2, on_samples, price, noise
     )
     return Reduction(data, model, reflectors, x_mean, y_mean, basis, single, x_unit, y_unit)
 
@@ -242,10 +248,13 @@ def correlate_centred(data: Data, Y: Array, x_mean: Array | None) -> Array:
     return C if x_mean is None else C - np.outer(x_mean, sums)
 
 
-def squared_columns(data: Data, Y: Array) -> Array:
-    """`sum_i omega_i y_it^2` for every task."""
-    squares = np.einsum("it,it->t", Y, Y if np.ndim(data.omega) == 0 else data.weighted(Y))
-    return squares * data.omega if np.ndim(data.omega) == 0 else squares
+def squared_norm(data: Data, Y: Array) -> float:
+    """`sum_it c_t omega_i y_it^2`."""
+    if data.task_weight is not None:
+        return float(np.einsum("t,it,it->", data.task_weight, Y, data.weighted(Y)))
+    if np.ndim(data.omega) == 0:
+        return float(data.omega * np.vdot(Y, Y))
+    return float(np.vdot(Y, data.weighted(Y)))
 
 
 def _root_unit(square: float) -> float:
