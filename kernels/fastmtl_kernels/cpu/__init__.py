@@ -56,7 +56,8 @@ def duality_gap(linear: Any, gradient: Any, W: Any, constant: float, shrink: Blo
 def block_curvature(gram: Any, ptr: Any) -> Any:
     """Largest eigenvalue of each diagonal block of `gram`."""
     if len(ptr) == len(gram) + 1:
-        return np.ascontiguousarray(gram.diagonal())
+        # A copy: the diagonal of a 1 x 1 matrix is a read-only view, another type to compile for.
+        return gram.diagonal().copy()
     return np.array([np.linalg.eigvalsh(gram[a:b, a:b])[-1] if b - a > 1 else gram[a, a] for a, b in pairwise(ptr)])
 
 
