@@ -51,6 +51,8 @@ def _fits() -> Iterator[tuple[str, Callable[[], Any]]]:
         _fit(wide, 12, penalties.L21(positive=True), sample_weight=rng.uniform(0.5, 2.0, 40)),
     )
     yield "standardised", _fit(tall, 5, "l21", standardize=True)
+    yield "trace norm, wide", _fit(wide, 12, "trace")
+    yield "trace norm, tall", _fit(tall, 12, "trace")
     yield "path", lambda: fastmtl.fit_path(wide, _targets(wide, 5), "l21", n_alphas=10)
 
 
