@@ -9,7 +9,20 @@ from typing import Any
 import numpy as np
 
 from ._arrays import as_ndarray, check_finite, feature_names, is_sparse
-from .designs import DenseDesign, Design, ScaledDesign, SparseDesign
+from ._cost import Work
+from .backend import (
+    Backend,
+    choose_backend,
+    device_array,
+    gpu_module,
+    host_array,
+    is_on_device,
+    library_of,
+    with_fallback,
+)
+from .designs import DenseDesign, Design, DeviceDesign, ScaledDesign, SparseDesign
+from .loss_problem import LossProblem
+from .losses import Loss, Squared, resolve
 from .penalties import Penalty, as_penalty
 from .problem import Problem, project_off
 
@@ -32,6 +45,10 @@ class Opened:
     offset : ndarray of shape (n, t) or None
     n_observed : ndarray of shape (t,)
         Samples with a positive weight.
+    backend : Backend
+        Where the problem is solved.
+    library : str or None
+        Name of X's library when X lives on a device: results go back there.
     """
 
     problem: Problem
@@ -41,6 +58,8 @@ class Opened:
     is_1d: bool
     offset: np.ndarray | None
     n_observed: np.ndarray
+    backend: Backend
+    library: str | None = None
 
     def with_penalty(self, penalty: Penalty) -> Opened:
         """The same data under another penalty; what was computed from the data alone is kept."""
@@ -49,6 +68,16 @@ class Opened:
             if name in self.problem.__dict__:
                 problem.__dict__[name] = self.problem.__dict__[name]
         return replace(self, problem=problem)
+
+    def on_cpu(self, reason: str) -> Opened:
+        """The same problem with X in host memory."""
+        design: Any = self.problem.design
+        base = design.base if isinstance(design, ScaledDesign) else design
+        host: Design = DenseDesign(base.host())
+        if isinstance(design, ScaledDesign):
+            host = ScaledDesign(host, design.scale)
+        backend = replace(choose_backend("cpu", Work(*host.shape, 1)), reason=reason)
+        return replace(self, problem=replace(self.problem, design=host), backend=backend)
 
 
 def open_problem(
@@ -66,8 +95,12 @@ def open_problem(
     standardize: bool = False,
     scale: str = "mean",
     need_alpha: bool = True,
+    backend: str = "auto",
+    kind: str = "check",
 ) -> Opened:
     """Check the arguments that all doors share and build the problem.
+
+    `kind` says what it is for, a key of `_cost.PRODUCTS`; with `backend` that decides where X is put.
 
     Raises
     ------
@@ -76,32 +109,65 @@ def open_problem(
     """
     made = as_penalty(penalty, alpha, need_alpha=need_alpha)
     _refuse_unsupported(X, Y, loss, task_weight, task)
+    Y, offset, sample_weight = to_host(Y), to_host(offset), to_host(sample_weight)
     design = as_design(X)
-    targets, is_1d = as_targets(Y, design.n)
+    meant = resolve(loss)
+    squared = isinstance(meant, Squared)
+    targets, is_1d = as_targets(Y, design.n) if squared else encode_targets(Y, design.n, meant)
+    if not squared:
+        backend = _cpu_only(backend, meant)
+    place, design = _placed(design, backend, targets.shape[1], kind, made)
     tasks = feature_names(Y)
     shift = None
     if offset is not None:
         shift = _as_offset(offset, targets.shape, is_1d)
-        targets = targets - shift
+        targets = targets - shift if squared else targets
     if scale not in SCALES:
         raise ValueError(f"scale is {scale!r}; expected 'mean' (1/n_t, the default) or 'sum'")
     weights = as_sample_weight(sample_weight, design.n)
     omega, observed = _omega(weights, design.n, scale)
     made.check(design.p, targets.shape[1])
+    made.lower(design.p)  # its form at alpha = 1 is kept, and shared by every other strength
     divisor = None
     if standardize:
         divisor = deviations(design, weights)
         design = ScaledDesign(design, divisor)
     problem = Problem(design, targets, made, omega, bool(fit_intercept))
+    if not squared:
+        problem = LossProblem(design, targets, made, omega, bool(fit_intercept), meant, shift)
+        tasks = [str(label) for label in _labels(meant, Y)] if meant.joint else tasks
     counts = np.full(targets.shape[1], observed)
-    return Opened(problem, divisor, feature_names(X), tasks, is_1d, shift, counts)
+    return Opened(problem, divisor, feature_names(X), tasks, is_1d, shift, counts, place, library_of(X))
+
+
+def encode_targets(Y: Any, n: int, loss: Loss) -> tuple[np.ndarray, bool]:
+    """Targets as a loss wants them, (n, t) in float64, checked column by column; and whether `predict` gives a vector."""
+    if loss.joint:
+        labels = np.asarray(Y)
+        if labels.ndim != 1 or labels.shape[0] != n:
+            raise ValueError(f"Y has shape {labels.shape}; loss={loss.name!r} takes one label a sample, ({n},)")
+        return np.ascontiguousarray(loss.encode(labels, "Y"), dtype=np.float64), False
+    targets, is_1d = as_targets(Y, n)
+    columns = [loss.encode(targets[:, t], "Y" if is_1d else f"Y[:, {t}]") for t in range(targets.shape[1])]
+    return np.ascontiguousarray(np.stack(columns, axis=1), dtype=np.float64), is_1d
+
+
+def _labels(loss: Loss, Y: Any) -> Any:
+    labels = loss.labels(np.asarray(Y))
+    return () if labels is None else labels
+
+
+def _cpu_only(backend: str, loss: Loss) -> str:
+    if backend == "gpu":
+        raise RuntimeError(f"backend='gpu' does not cover loss={loss.name!r} yet; use backend='auto' or 'cpu'")
+    return "cpu" if backend == "auto" else backend
 
 
 def _refuse_unsupported(X: Any, Y: Any, loss: Any, task_weight: Any, task: Any) -> None:
     if isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) == 2:
         raise ValueError("X is a list of designs; one shared design (n, p) is supported in this version")
-    if not (loss == "squared" or getattr(loss, "name", None) == "squared"):
-        raise ValueError(f"loss is {loss!r}; 'squared' is supported in this version")
+    if isinstance(loss, (list, tuple)):
+        raise ValueError("loss is a list; one loss for all tasks is supported in this version")
     if task_weight is not None:
         raise ValueError("task_weight is not supported in this version; scale the columns of Y, or leave it out")
     if task is not None:
@@ -116,12 +182,46 @@ def as_design(X: Any) -> Design:
         X = X if X.format in ("csc", "csr") else X.tocsc()
         _check_indices(X)
     else:
-        X = as_ndarray(X, "X")
+        X = _device_input(X) if is_on_device(X) else as_ndarray(X, "X")
     if X.ndim != 2:
         raise ValueError(f"X has {X.ndim} dimension(s), two were expected: (samples, features); reshape it, e.g. X[:, None]")
     if X.shape[0] == 0 or X.shape[1] == 0:
         raise ValueError(f"X has shape {tuple(X.shape)}; at least one sample and one feature are needed")
-    return SparseDesign(X) if is_sparse(X) else DenseDesign(X)
+    if is_sparse(X):
+        return SparseDesign(X)
+    return DenseDesign(X) if isinstance(X, np.ndarray) else DeviceDesign(X, gpu_module())
+
+
+def to_host(A: Any) -> Any:
+    """A device array copied to host memory; anything else as it is."""
+    return host_array(A) if is_on_device(A) else A
+
+
+def _device_input(X: Any) -> Any:
+    X = device_array(X)
+    if X.dtype.kind not in "biuf":
+        raise TypeError(f"X has dtype {X.dtype}, a real numeric dtype was expected; convert it, e.g. X.astype(float)")
+    return X
+
+
+def _placed(design: Design, backend: str, t: int, kind: str, penalty: Penalty) -> tuple[Backend, Design]:
+    """Where to solve, and the design put there."""
+    on_device = isinstance(design, DeviceDesign)
+    X: Any = getattr(design, "X", None)
+    has_moments = penalty.lower(design.p) is None
+    work = Work(*design.shape, t, X.dtype.itemsize, kind, has_moments)
+    place = choose_backend(backend, work, on_device=on_device, is_sparse=isinstance(design, SparseDesign))
+    if place.gpu is None:
+        return place, DenseDesign(design.host()) if isinstance(design, DeviceDesign) else design
+    if on_device:
+        return place, design
+    if place.is_streamed:
+        return place, DeviceDesign(X, place.gpu)
+
+    def move() -> tuple[Backend, Design]:
+        return place, DeviceDesign(place.gpu.xp.asarray(X), place.gpu)
+
+    return with_fallback(place, move, lambda reason: (replace(choose_backend("cpu", work), reason=reason), design))
 
 
 def _check_indices(X: Any) -> None:

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import time
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ._arrays import as_ndarray
-from ._door import Opened
+from ._device_result import DeviceFitResult
+from ._door import Opened, to_host
 from ._low_rank import LowRank
 from ._status import ConvergenceWarning
+from .backend import with_fallback
+from .loss_problem import LossProblem
 from .result import FitResult
 from .solvers import Monitor, Outcome
+
+T = TypeVar("T")
+
+
+def served(opened: Opened, run: Callable[[Opened], T]) -> tuple[T, Opened]:
+    """`run(opened)`, once more on the CPU when a device fails that need not be used; with the problem it was run on."""
+    used = [opened]
+
+    def again(reason: str) -> T:
+        used[0] = opened.on_cpu(reason)
+        return run(used[0])
+
+    return with_fallback(opened.backend, lambda: run(opened), again), used[0]
 
 
 def problem_alpha_max(opened: Opened) -> float:
@@ -44,7 +61,7 @@ def check_controls(solver: str, tol: Any, max_iter: Any, time_limit: Any, n_thre
 
 def as_coefficients(W: Any, rows: int, t: int, name: str) -> np.ndarray:
     """Coefficients as float64 (rows, t); a vector when t = 1."""
-    A = as_ndarray(W, name).astype(np.float64)
+    A = as_ndarray(to_host(W), name).astype(np.float64)
     if A.ndim == 1:
         A = A[:, None]
     if A.shape != (rows, t):
@@ -60,6 +77,8 @@ def as_start(warm_start: Any, opened: Opened) -> tuple[np.ndarray, np.ndarray] |
         return None
     problem = opened.problem
     is_result = isinstance(warm_start, FitResult)
+    if isinstance(warm_start, DeviceFitResult):
+        warm_start = warm_start.host
     coef = as_coefficients(warm_start.coef if is_result else warm_start, problem.design.p, problem.n_tasks, "warm_start")
     if opened.divisor is not None:
         coef = coef * opened.divisor[:, None]
@@ -69,8 +88,8 @@ def as_start(warm_start: Any, opened: Opened) -> tuple[np.ndarray, np.ndarray] |
     return coef, np.asarray(warm_start.intercept, dtype=np.float64) if is_result else np.zeros(problem.n_tasks)
 
 
-def as_result(opened: Opened, outcome: Outcome, backend: str, reason: str, monitor: Monitor) -> FitResult:
-    """A solver's outcome in the caller's terms."""
+def as_result(opened: Opened, outcome: Outcome, monitor: Monitor) -> FitResult:
+    """A solver's outcome in the caller's terms, its arrays in host memory."""
     return FitResult(
         coef=_rescaled(outcome.coef, opened).astype(opened.problem.design.dtype, copy=False),
         intercept=outcome.intercept,
@@ -79,16 +98,22 @@ def as_result(opened: Opened, outcome: Outcome, backend: str, reason: str, monit
         certificate=outcome.certificate,
         n_iter=outcome.n_iter,
         n_observed=opened.n_observed,
-        backend=backend,
-        backend_reason=reason,
+        backend=opened.backend.name,
+        backend_reason=opened.backend.reason,
         seconds=time.perf_counter() - monitor.started,
         feature_names=opened.features,
         task_names=opened.tasks,
         is_1d=opened.is_1d,
         history=tuple(monitor.history),
         dual=None if outcome.dual is None else outcome.dual(),
+        loss=opened.problem.loss.name if isinstance(opened.problem, LossProblem) else "squared",
         low_rank=None if outcome.factors is None else LowRank(_rescaled(outcome.factors[0], opened), outcome.factors[1]),
     )
+
+
+def handed_back(result: FitResult, opened: Opened) -> FitResult:
+    """The result with its arrays where X lives."""
+    return result if opened.library is None else DeviceFitResult.of(result, opened.library)
 
 
 def _rescaled(rows: np.ndarray, opened: Opened) -> np.ndarray:

@@ -9,22 +9,25 @@ from typing import Any
 import numpy as np
 
 from ._arrays import as_ndarray
-from ._door import open_problem
+from ._door import Opened, open_problem, to_host
 from ._progress import progress_bar
 from ._run import (
     as_coefficients,
     as_result,
     as_start,
     check_controls,
+    handed_back,
     problem_alpha_max,
+    served,
     warn_unless_converged,
 )
 from ._status import FitInterrupted
-from .backend import choose_backend, limit_threads
-from .certificate import Certificate, evaluate
+from .backend import limit_threads
+from .certificate import Certificate
+from .loss_certificate import check_point
 from .penalties import Penalty
 from .result import FitResult
-from .solvers import InterruptedRun, Monitor, Settings, choose
+from .solvers import InterruptedRun, Monitor, Outcome, Settings, choose
 
 
 def fit(
@@ -67,7 +70,8 @@ def fit(
     alpha : float, optional
         Strength, >= 0, unless the penalty object has one; see `fastmtl.alpha_max`.
     loss : str or Loss
-        `"squared"`.
+        `"squared"`, `"logistic"` (labels {0, 1}, {-1, 1} or bool), `"multinomial"` (one label a sample; a column of W for
+        each class), `"huber"`, `"poisson"` (counts, log link), or an object of `fastmtl.losses`, your own included.
     sample_weight : array of shape (n,), optional
         Non-negative; an integer weight is a repeated row, zero a dropped one.
     task_weight, task : None
@@ -119,23 +123,26 @@ def fit(
     check_controls(solver, tol, max_iter, time_limit, n_threads, callback)
     opened = open_problem(
         X, Y, penalty, alpha=alpha, loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset,
-        task=task, fit_intercept=fit_intercept, standardize=standardize, scale=scale,
+        task=task, fit_intercept=fit_intercept, standardize=standardize, scale=scale, backend=backend, kind="fit",
     )  # fmt: skip
-    kernels, name, reason = choose_backend(backend)
     start = as_start(warm_start, opened)
     deadline = np.inf if time_limit is None else started + time_limit
     with limit_threads(n_threads), progress_bar(verbose) as bar, np.errstate(all="ignore"):
         monitor = Monitor(deadline, callback, bar, started)
-        settings = Settings(kernels, float(tol), int(max_iter), monitor)
+
+        def run(at: Opened) -> Outcome:
+            settings = Settings(at.backend.kernels, float(tol), int(max_iter), monitor)
+            return choose(at.problem, settings).run(at.problem, start)
+
         try:
-            outcome = choose(opened.problem, settings).run(opened.problem, start)
+            outcome, opened = served(opened, run)
         except InterruptedRun as stop:
-            partial = stop.outcome
+            partial, at = stop.outcome, opened
             raise FitInterrupted(
                 "fit was interrupted; the best fit so far is in .result",
-                lambda: as_result(opened, partial(), name, reason, monitor),
+                lambda: handed_back(as_result(at, partial(), monitor), at),
             ) from None
-    result = as_result(opened, outcome, name, reason, monitor)
+    result = handed_back(as_result(opened, outcome, monitor), opened)
     warn_unless_converged(outcome, tol)
     return result
 
@@ -174,7 +181,7 @@ def alpha_max(
         fit_intercept=fit_intercept, standardize=standardize, scale=scale, need_alpha=False,
     )  # fmt: skip
     with np.errstate(all="ignore"):
-        return problem_alpha_max(opened)
+        return served(opened, problem_alpha_max)[0]
 
 
 def certify(
@@ -226,7 +233,7 @@ def certify(
     coef = as_coefficients(W, problem.design.p, problem.n_tasks, "W")
     if opened.divisor is not None:
         coef = coef * opened.divisor[:, None]
-    b = np.zeros(problem.n_tasks) if intercept is None else as_ndarray(intercept, "intercept").astype(np.float64)
+    b = np.zeros(problem.n_tasks) if intercept is None else as_ndarray(to_host(intercept), "intercept").astype(np.float64)
     b = np.full(problem.n_tasks, float(b.item())) if b.size == 1 else b
     if b.shape != (problem.n_tasks,):
         raise ValueError(f"intercept has shape {b.shape}, ({problem.n_tasks},) was expected: one a task")
@@ -236,7 +243,7 @@ def certify(
     if not problem.fit_intercept and b.any():
         raise ValueError("intercept is not zero but fit_intercept=False; pass fit_intercept=True or leave the intercept out")
     with np.errstate(all="ignore"):
-        check = evaluate(problem, coef, b, candidate=candidate)
+        check, _ = served(opened, lambda at: check_point(at.problem, coef, b, candidate=candidate))
     if not np.isfinite(check.scores).all():
         problem.design.check_finite()
     return check.certificate

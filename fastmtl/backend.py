@@ -4,32 +4,252 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import importlib.util
-from collections.abc import Iterator
-from typing import Any
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from . import _cost
+from ._cost import Constants, Work
 
 BACKENDS = ("auto", "cpu", "gpu")
+WORTH_A_LOOK = 2.0
+"""Predicted CPU seconds below which `auto` does not even look for a GPU: importing CuPy alone takes a second."""
+T = TypeVar("T")
 
 
-def choose_backend(backend: str) -> tuple[Any, str, str]:
-    """The kernel module for a request, its name, and why it was chosen.
+@dataclass(frozen=True)
+class Backend:
+    """Where a fit runs, and why.
+
+    Attributes
+    ----------
+    kernels : module
+        Satisfies `fastmtl_kernels._interface.Kernels` for iterates in host memory.
+    name, reason : str
+    gpu : module or None
+        `fastmtl_kernels.gpu` when X is to be on the device.
+    is_streamed : bool
+        X stays in host memory and passes through the device panel by panel.
+    may_fall_back : bool
+        A failing device is replaced by the CPU; otherwise it raises.
+    """
+
+    kernels: Any
+    name: str
+    reason: str
+    gpu: Any = None
+    is_streamed: bool = False
+    may_fall_back: bool = False
+
+
+def is_on_device(A: Any) -> bool:
+    """Tell whether A is a CuPy, torch or JAX array in CUDA memory, without importing any of them."""
+    ask = getattr(A, "__dlpack_device__", None)
+    if ask is None or isinstance(A, np.ndarray):
+        return False
+    return int(ask()[0]) in (2, 13)  # kDLCUDA and kDLCUDAManaged
+
+
+def gpu_module() -> Any:
+    """`fastmtl_kernels.gpu`; importing it imports CuPy where there is one."""
+    from fastmtl_kernels import gpu
+
+    return gpu
+
+
+def device_array(A: Any) -> Any:
+    """A device array of any library as a CuPy array, without a copy."""
+    xp = gpu_module().xp
+    if xp is None:
+        raise RuntimeError(_unmet(gpu_module().probe().reason, "an array on a CUDA device"))
+    if isinstance(A, xp.ndarray):
+        return A
+    return xp.from_dlpack(A.detach() if hasattr(A, "detach") else A)
+
+
+def host_array(A: Any) -> np.ndarray:
+    """A copy of a device array of any library in host memory."""
+    return device_array(A).get()
+
+
+def library_of(A: Any) -> str | None:
+    """Name of the library of a device array; None for anything else."""
+    if not is_on_device(A):
+        return None
+    name = type(A).__module__.partition(".")[0]
+    return "jax" if name.startswith("jax") else name
+
+
+def like(result: Any, library: str) -> Any:
+    """An array on the current device, of the library named; `result` is in host memory or a CuPy array."""
+    there = gpu_module().xp.asarray(result)
+    if library == "torch":
+        return sys.modules["torch"].from_dlpack(there)
+    if library == "jax":
+        return importlib.import_module("jax.dlpack").from_dlpack(there)
+    return there
+
+
+def choose_backend(backend: str, work: Work, *, on_device: bool = False, is_sparse: bool = False) -> Backend:
+    """The kernel module for a request.
+
+    Parameters
+    ----------
+    backend : {"auto", "cpu", "gpu"}
+    work : Work
+        What is to be done; decides under "auto".
+    on_device : bool
+        Whether X lives on a CUDA device already.
+    is_sparse : bool
+        Whether X is sparse, which only the CPU serves.
 
     Raises
     ------
     ValueError
         An unknown name.
     RuntimeError
-        An explicit request that cannot be met.
+        An explicit request that cannot be met, naming what is missing.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend is {backend!r}; expected one of {', '.join(BACKENDS)}")
+    if backend == "cpu":
+        return _cpu("requested")
     if backend == "gpu":
-        if importlib.util.find_spec("cupy") is None:
-            raise RuntimeError("backend='gpu' needs CuPy, which is not installed; install fastmtl[gpu], or use backend='auto'")
-        raise RuntimeError("backend='gpu' is not available in this version of fastmtl; use backend='auto' or 'cpu'")
+        return _requested(work, on_device, is_sparse)
+    if is_sparse:
+        return _cpu("X is sparse")
+    if on_device:
+        return _gpu("X is on the device", work, on_device=True, may_fall_back=True)
+    return _predicted(work)
+
+
+def _cpu(reason: str) -> Backend:
     from fastmtl_kernels import cpu
 
-    return cpu, "cpu", "requested" if backend == "cpu" else "the arrays are in host memory"
+    return Backend(cpu, "cpu", reason)
+
+
+def _gpu(reason: str, work: Work, *, on_device: bool, may_fall_back: bool, is_streamed: bool = False) -> Backend:
+    from fastmtl_kernels.gpu import hosted
+
+    return Backend(hosted, "gpu", reason, gpu_module(), is_streamed and not on_device, may_fall_back)
+
+
+def _unmet(reason: str, what: str = "backend='gpu'") -> str:
+    return f"{what} cannot be served: {reason}. Or use backend='auto' or 'cpu' with arrays in host memory"
+
+
+def _requested(work: Work, on_device: bool, is_sparse: bool) -> Backend:
+    """An explicit request for the GPU."""
+    if is_sparse:
+        raise RuntimeError(_unmet("X is sparse, and sparse designs run on the CPU; pass X.toarray() if it fits in memory"))
+    found = gpu_module().probe()
+    if not found.usable:
+        raise RuntimeError(_unmet(found.reason))
+    is_streamed = not on_device and work.x_bytes + work.device_bytes > found.free
+    if work.device_bytes > found.free:
+        need, free = work.device_bytes / 2**30, found.free / 2**30
+        raise RuntimeError(_unmet(f"{need:.2g} GiB of device memory are needed beside X, {free:.2g} GiB are free ({found.name})"))
+    reason = "requested; X is larger than the free device memory and is streamed" if is_streamed else "requested"
+    return _gpu(reason, work, on_device=on_device, may_fall_back=False, is_streamed=is_streamed)
+
+
+def _predicted(work: Work) -> Backend:
+    """The backend with the smaller predicted time, for an X in host memory."""
+    constants, cores = _cost.load(), _cost.cores()
+    on_cpu = constants.cpu_seconds(work, cores)
+    if on_cpu < WORTH_A_LOOK:
+        return _cpu(f"about {on_cpu:.2g} s of work; a GPU is looked for from {WORTH_A_LOOK:g} s")
+    if "cupy" not in sys.modules and importlib.util.find_spec("cupy") is None:
+        return _cpu("CuPy is not installed")
+    is_warm = "cupy" in sys.modules
+    found = gpu_module().probe()
+    if not found.usable:
+        return _cpu(found.reason)
+    if work.device_bytes > found.free:
+        return _cpu(f"{found.free / 2**30:.2g} GiB of free device memory are too few")
+    is_streamed = work.x_bytes + work.device_bytes > found.free
+    on_gpu = constants.gpu_seconds(work, is_warm=is_warm, on_device=False, is_streamed=is_streamed)
+    compared = f"predicted {on_cpu:.2g} s on {cores} CPU cores, {on_gpu:.2g} s on {found.name}"
+    if on_gpu >= on_cpu:
+        return _cpu(compared)
+    return _gpu(compared, work, on_device=False, may_fall_back=True, is_streamed=is_streamed)
+
+
+def with_fallback(backend: Backend, run: Callable[[], T], again: Callable[[str], T]) -> T:
+    """`run()`; when the device fails in it, `again(reason)` on the CPU with a warning, or a clean error if asked for the GPU.
+
+    Everything that was taken on the device is given back in either case.
+    """
+    if backend.gpu is None:
+        return run()
+    try:
+        return run()
+    except backend.kernels.faults() as error:
+        reason = f"the device failed in mid-fit ({type(error).__name__}: {error})"
+        is_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
+    # Outside the handler: the traceback of the error would keep the arrays of its frames alive.
+    with contextlib.suppress(*backend.kernels.faults()):
+        backend.kernels.forget()
+    if not backend.may_fall_back:
+        raise (MemoryError if is_memory else RuntimeError)(f"{reason}; use backend='auto' to fall back to the CPU")
+    warnings.warn(f"{reason}; the fit starts again on the CPU", RuntimeWarning, stacklevel=4)
+    return again(reason)
+
+
+def calibrate() -> tuple[Constants, str]:
+    """Measure the constants of the cost model on this machine.
+
+    Returns
+    -------
+    constants : Constants
+    text : str
+        Whether a GPU was measured, or why not.
+    """
+    n = 1024
+    A = np.random.default_rng(0).standard_normal((n, n))
+    cores = _cost.cores()
+    flops = 2.0 * n**3 / _best_of(lambda: A @ A)
+    big = np.ones(1 << 24)
+    measured = {"cpu_flops": flops / cores, "cpu_bytes": big.nbytes / _best_of(big.sum)}
+    was_loaded, started = "cupy" in sys.modules, time.perf_counter()
+    gpu = gpu_module()
+    found = gpu.probe()
+    if not found.usable:
+        return Constants(**measured), found.reason
+    device = gpu.xp.cuda.Device()
+
+    def synchronised(action: Callable[[], Any]) -> Callable[[], None]:
+        def call() -> None:
+            action()
+            device.synchronize()
+
+        return call
+
+    there = gpu.xp.asarray(np.tile(A, (4, 4)))
+    synchronised(lambda: there @ there)()
+    if not was_loaded:
+        measured["gpu_start"] = time.perf_counter() - started
+    measured["gpu_flops"] = 2.0 * (4.0 * n) ** 3 / _best_of(synchronised(lambda: there @ there))
+    measured["bus_bytes"] = big.nbytes / _best_of(synchronised(lambda: gpu.xp.asarray(big)))
+    return Constants(**measured), found.reason
+
+
+def _best_of(action: Callable[[], Any], repeats: int = 5) -> float:
+    """Shortest of a few timings, in seconds."""
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - started)
+    return max(min(times), 1e-9)
 
 
 @functools.cache

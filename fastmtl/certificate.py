@@ -174,15 +174,18 @@ def recheck(problem: Problem, check: Check, coef: Array, rows: Array) -> Check:
 
 def assemble(problem: Problem, primal: float, bound: Bound, *, is_zero: bool, allowance: float = 0.0) -> Certificate:
     """A certificate from its two bounds; `allowance` (absolute) is added to the gap for rounding known to be there."""
-    null = problem.null_value
-    gap = max(primal - bound.value, 0.0) + allowance if math.isfinite(primal) else math.inf
-    if null == 0.0:
-        relative = 0.0 if is_zero else math.inf
-    else:
-        relative = gap / null
     data = 0.5 * problem.unit * float(np.vdot(problem.target, problem.target))
-    size = (abs(primal) + 2.0 * abs(bound.value) + data) / (null or 1.0)
-    return Certificate(primal, bound.value, gap, relative, bound.infeasibility, size)
+    scale = abs(primal) + 2.0 * abs(bound.value) + data
+    return assemble_certificate(primal, bound, problem.null_value, scale=scale, is_zero=is_zero, allowance=allowance)
+
+
+def assemble_certificate(
+    primal: float, bound: Bound, null: float, *, scale: float, is_zero: bool, allowance: float = 0.0
+) -> Certificate:
+    """A certificate relative to the `null` value P(0); `scale` is the sum of the absolute terms behind the gap."""
+    gap = max(primal - bound.value, 0.0) + allowance if math.isfinite(primal) else math.inf
+    relative = gap / null if null > 0.0 else 0.0 if is_zero else math.inf
+    return Certificate(primal, bound.value, gap, relative, bound.infeasibility, scale / (null or 1.0))
 
 
 def penalty_value(problem: Problem, coef: Array, rows: Array | None) -> float:

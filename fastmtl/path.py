@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from ._device_result import DeviceFitResult
 from ._door import Opened, open_problem
 from ._progress import progress_bar
-from ._run import as_result, as_start, check_controls, problem_alpha_max
+from ._run import as_result, as_start, check_controls, problem_alpha_max, served
 from ._status import ConvergenceWarning, FitInterrupted, Status
-from .backend import choose_backend, limit_threads
-from .certificate import Certificate, evaluate
+from .backend import limit_threads
+from .certificate import Certificate
+from .loss_certificate import check_point
 from .penalties import Penalty
 from .result import FitResult, read_archive, write_archive
 from .solvers import InterruptedRun, Monitor, Outcome, Settings, choose
@@ -35,13 +37,16 @@ class PathResult:
         allowance for rounding added to the gap.
     statuses : tuple of Status
     fits : tuple of FitResult
-        As `path[i]` returns them, coefficients replaced by their active rows.
+        As `path[i]` returns them, coefficients replaced by their active rows, in host memory.
+    library : str or None
+        Name of the library of a device X; `path[i]` puts its arrays there.
     """
 
     alphas: np.ndarray
     n_features: int
     rows: tuple[np.ndarray, ...]
     fits: tuple[FitResult, ...]
+    library: str | None = None
 
     @property
     def intercepts(self) -> np.ndarray:
@@ -61,7 +66,7 @@ class PathResult:
     @property
     def coefs(self) -> np.ndarray:
         """Coefficients as one dense array (A, p, t)."""
-        return np.stack([fit.coef for fit in self])
+        return np.stack([self._in_host_memory(i).coef for i in range(len(self))])
 
     @property
     def n_active(self) -> np.ndarray:
@@ -72,6 +77,10 @@ class PathResult:
         return len(self.alphas)
 
     def __getitem__(self, i: int) -> FitResult:
+        fit = self._in_host_memory(i)
+        return fit if self.library is None else DeviceFitResult.of(fit, self.library)
+
+    def _in_host_memory(self, i: int) -> FitResult:
         packed = self.fits[i]
         if packed.low_rank is not None:
             return packed
@@ -168,32 +177,38 @@ def fit_path(
     check_controls(solver, tol, max_iter, time_limit, n_threads, callback)
     opened = open_problem(
         X, Y, penalty, loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset, task=task,
-        fit_intercept=fit_intercept, standardize=standardize, scale=scale, need_alpha=False,
+        fit_intercept=fit_intercept, standardize=standardize, scale=scale, need_alpha=False, backend=backend, kind="path",
     )  # fmt: skip
-    kernels, name, reason = choose_backend(backend)
     start = as_start(warm_start, opened)
     done: list[tuple[float, Outcome]] = []
     deadline = np.inf if time_limit is None else started + time_limit
     monitor = Monitor(deadline, callback, None, started)
     with limit_threads(n_threads), progress_bar(verbose) as bar, np.errstate(all="ignore"):
         monitor.progress = bar
-        settings = Settings(kernels, float(tol), int(max_iter), monitor)
-        strengths = _strengths(opened, alphas, n_alphas, eps)
-        try:
-            for alpha, outcome in zip(strengths, _outcomes(opened, strengths, settings, start), strict=False):
-                done.append((float(alpha), outcome))
+        strengths: list[float] = []
+
+        def run(at: Opened) -> None:
+            done.clear()
+            strengths[:] = _strengths(at, alphas, n_alphas, eps).tolist()
+            settings = Settings(at.backend.kernels, float(tol), int(max_iter), monitor)
+            for alpha, outcome in zip(strengths, _outcomes(at, strengths, settings, start), strict=False):
+                done.append((alpha, outcome))
                 if outcome.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
                     break
+            if done:
+                done[-1] = (done[-1][0], _certified_on_data(at, *done[-1]))
+
+        try:
+            _, opened = served(opened, run)
         except (InterruptedRun, KeyboardInterrupt):
+            at = opened
             raise FitInterrupted(
                 f"fit_path was interrupted after {len(done)} of {len(strengths)} alphas; they are in .path",
-                lambda: _packed(opened, done, name, reason, monitor),
+                lambda: _packed(at, done, monitor),
                 is_path=True,
             ) from None
-        if done:
-            done[-1] = (done[-1][0], _certified_on_data(opened, *done[-1]))
     _warn(done, len(strengths), tol)
-    return _packed(opened, done, name, reason, monitor)
+    return _packed(opened, done, monitor)
 
 
 def _strengths(opened: Opened, alphas: Any, n_alphas: int, eps: float) -> np.ndarray:
@@ -215,7 +230,7 @@ def _strengths(opened: Opened, alphas: Any, n_alphas: int, eps: float) -> np.nda
     return top * np.logspace(0.0, np.log10(eps), int(n_alphas))
 
 
-def _outcomes(opened: Opened, strengths: np.ndarray, settings: Settings, start: Any) -> Iterator[Outcome]:
+def _outcomes(opened: Opened, strengths: list[float], settings: Settings, start: Any) -> Iterator[Outcome]:
     """Outcomes along the path, through the solver's own path when it has one."""
     penalty = opened.problem.penalty
     penalties = [penalty.with_alpha(float(alpha)) for alpha in strengths]
@@ -235,19 +250,19 @@ def _certified_on_data(opened: Opened, alpha: float, outcome: Outcome) -> Outcom
     problem = opened.with_penalty(opened.problem.penalty.with_alpha(alpha)).problem
     rows = np.flatnonzero(outcome.coef.any(axis=1))
     candidate = None if outcome.dual is None else outcome.dual()
-    check = evaluate(problem, outcome.coef[rows], outcome.intercept, rows, candidate)
+    check = check_point(problem, outcome.coef[rows], outcome.intercept, rows, candidate)
     return replace(outcome, certificate=check.certificate)
 
 
-def _packed(opened: Opened, done: list[tuple[float, Outcome]], backend: str, reason: str, monitor: Monitor) -> PathResult:
+def _packed(opened: Opened, done: list[tuple[float, Outcome]], monitor: Monitor) -> PathResult:
     fits, rows = [], []
     for alpha, outcome in done:
         at = opened.with_penalty(opened.problem.penalty.with_alpha(alpha))
-        full = as_result(at, outcome, backend, reason, replace(monitor, history=[]))
+        full = as_result(at, outcome, replace(monitor, history=[]))
         rows.append(full.support)
         kept = full.coef if full.low_rank is not None else full.coef[full.support]
         fits.append(replace(full, coef=kept, dual=None))
-    return PathResult(np.array([alpha for alpha, _ in done]), opened.problem.design.p, tuple(rows), tuple(fits))
+    return PathResult(np.array([alpha for alpha, _ in done]), opened.problem.design.p, tuple(rows), tuple(fits), opened.library)
 
 
 def _warn(done: list[tuple[float, Outcome]], expected: int, tol: float) -> None:

@@ -50,6 +50,8 @@ class FitResult:
         Whether Y was a vector: `predict` then returns one.
     history : tuple of (seconds, relative gap, active rows)
         One entry an outer iteration.
+    loss : str
+        Name of the loss.
     dual : ndarray of shape (n, t) or None
         The dual point behind the bound; `certify` takes it as a candidate.
     low_rank : LowRank or None
@@ -72,6 +74,7 @@ class FitResult:
     history: tuple[tuple[float, float, int], ...] = ()
     dual: np.ndarray | None = None
     low_rank: LowRank | None = None
+    loss: str = "squared"
 
     def __post_init__(self) -> None:
         if self.low_rank is not None:
@@ -126,7 +129,18 @@ class FitResult:
         return len(self.support)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predictions (n, t), or (n,) for a single task given as a vector.
+        """Predictions on the scale of the response (n, t), or (n,) for a single task given as a vector.
+
+        Probabilities for the logistic and multinomial losses, means for Poisson; the linear predictor for all others, a
+        loss of your own included. Parameters and errors are those of `decision_function`.
+        """
+        from .losses import NAMED
+
+        Z = self.decision_function(X)
+        return NAMED[self.loss]().inverse_link(Z) if self.loss in NAMED else Z
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """The linear predictor `X W + b` (n, t), or (n,) for a single task given as a vector.
 
         Parameters
         ----------
@@ -164,7 +178,14 @@ class FitResult:
         """Coefficient of determination R^2 on X, Y: its mean over the tasks, or one value a task.
 
         A task with constant targets scores 1 when predicted exactly and 0 otherwise.
+
+        Raises
+        ------
+        ValueError
+            Shapes that do not match, or a model of classes or counts, for which R^2 means little.
         """
+        if self.loss in ("logistic", "multinomial", "poisson"):
+            raise ValueError(f"score is R^2, which means little for loss={self.loss!r}; judge predict(X) with a score of your own")
         Z = self.predict(X).reshape(-1, len(self.intercept))
         Y = as_ndarray(Y, "Y").astype(np.float64).reshape(-1, 1) if np.ndim(Y) == 1 else as_ndarray(Y, "Y").astype(np.float64)
         if Y.shape != Z.shape:

@@ -18,13 +18,15 @@ KERNELS = ROOT / "kernels" / "fastmtl_kernels"
 
 LAYERS = [
     {"fastmtl_kernels"},
-    {"_version", "_status", "_arrays", "_progress"},
+    {"_version", "_status", "_arrays", "_progress", "_cost"},
     {"backend"},
     {"designs", "losses", "penalties"},
     {"problem"},
+    {"loss_problem"},
     {"certificate", "_low_rank"},
+    {"loss_certificate"},
     {"result"},
-    {"_door"},
+    {"_door", "_device_result"},
     {"solvers"},
     {"_run"},
     {"path", "model_selection"},

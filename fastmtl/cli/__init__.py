@@ -78,7 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     _demo(commands)
     _fit(commands)
     _path(commands)
-    _simple(commands, "info", "versions, threads, GPU and the folder of compiled code", _run_info)
+    info = _simple(commands, "info", "versions, threads, GPU and the folder of compiled code", _run_info)
+    info.add_argument(
+        "--calibrate", action="store_true", help="measure the speeds by which backend='auto' decides, and store them"
+    )
     _simple(commands, "warmup", "compile the kernels now, so that the first fit does not wait", _run_warmup)
     return parser
 
@@ -225,9 +228,11 @@ def _run_path(options: argparse.Namespace) -> int:
     return 0 if path(options) else NOT_CONVERGED
 
 
-def _run_info(_: argparse.Namespace) -> int:
-    from .info import report
+def _run_info(options: argparse.Namespace) -> int:
+    from .info import calibrate, report
 
+    if options.calibrate:
+        print(calibrate())
     print(report())
     return 0
 

@@ -23,10 +23,20 @@ def report() -> str:
         ("processors", str(_processors())),
         *_blas(),
         ("gpu", _gpu()),
+        ("speeds", _speeds()),
         ("cache folder", _cache_folder()),
     ]
     width = max(len(name) for name, _ in entries)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in entries)
+
+
+def calibrate() -> str:
+    """Measure and store the speeds by which `backend="auto"` decides; a sentence saying what was measured and where."""
+    from .. import _cost
+    from ..backend import calibrate as measure
+
+    constants, gpu = measure()
+    return f"measured: {constants}\nGPU: {gpu}\nstored in {_cost.store(constants)}\n"
 
 
 def _version(package: str) -> str:
@@ -64,6 +74,14 @@ def _gpu() -> str:
     except ImportError as error:
         return f"none: {error}"
     return gpu.probe().reason
+
+
+def _speeds() -> str:
+    """Where the constants of the cost model come from."""
+    from .. import _cost
+
+    place = _cost.folder() / "speeds.json"
+    return f"{place}" if place.exists() else "defaults; python -m fastmtl info --calibrate measures this machine's"
 
 
 def _cache_folder() -> str:

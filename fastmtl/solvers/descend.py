@@ -33,8 +33,10 @@ def descend(
     history: list[tuple[Array, Array]] = [form.state()]
     spent, wait = 0.0, 1.0
     second_order = isinstance(form, GramForm) and newton_applies(form.shrink)
-    step = 2
+    # Kernels whose calls are costly, or stop by themselves, ask for more epochs at a time.
+    step = getattr(form.kernels, "EPOCHS_A_CALL", 2)
     while form.epochs < max_epochs:
+        before = form.epochs
         gap = form.advance(tol, step)
         if gap <= tol or late():
             return gap
@@ -46,7 +48,7 @@ def descend(
             assert isinstance(form, GramForm)
             active = int(form.coef.any(axis=1).sum())
             # In-cache sweeps run at about a third of the speed of factorisations.
-            spent += 3.0 * step * 2.0 * len(form.coef) * (active + 2) * form.coef.shape[1]
+            spent += 3.0 * (form.epochs - before) * 2.0 * len(form.coef) * (active + 2) * form.coef.shape[1]
             if spent > wait * newton_cost(active, form.coef.shape[1]):
                 coef = row_newton(form.quadratic, form.shrink)
                 form.restore(coef, form.follow(coef))

@@ -11,7 +11,9 @@ import numpy as np
 
 from .._arrays import Array
 from .._status import Status
-from ..certificate import Check, evaluate
+from ..certificate import Check
+from ..loss_certificate import check_point
+from ..loss_problem import LossProblem
 from ..problem import Problem, project_off
 from ._base import InterruptedRun, Outcome, Settings, verdict
 from .working_set import dual_point
@@ -158,9 +160,37 @@ class DataTerm:
         return size if size > 0.0 else 1.0
 
 
+class LossTerm:
+    """`DataTerm` for a loss other than the squared one."""
+
+    def __init__(self, problem: LossProblem) -> None:
+        self.problem = problem
+
+    def value(self, W: Array) -> float:
+        Z = self.problem.design.predict(W)
+        return self.problem.loss_value(Z + self.problem.best_intercepts(Z))
+
+    def value_and_gradient(self, W: Array) -> tuple[float, Array]:
+        problem, Z = self.problem, self.problem.design.predict(W)
+        Z = Z + problem.best_intercepts(Z)
+        return problem.loss_value(Z), problem.correlate(problem.loss_gradient(Z))
+
+    def intercept(self, W: Array) -> Array:
+        """The best intercepts (t,) at W."""
+        return self.problem.best_intercepts(self.problem.design.predict(W))
+
+    def curvature(self) -> float:
+        """The squared loss's, times the largest second derivative at the null fit."""
+        problem = self.problem
+        Z = np.zeros(problem.Y.shape) + problem.null_intercepts
+        steepest = float(problem.loss.hessian(problem.Y, problem.shifted(Z)).max(initial=0.0))
+        squared = Problem(problem.design, problem.dual_direction(Z), problem.penalty, problem.omega, problem.fit_intercept)
+        return max(steepest, 1e-8) * DataTerm(squared).curvature()
+
+
 @dataclass(frozen=True)
 class ProximalGradient:
-    """Squared loss on a shared design with any penalty that has a prox and a conjugate."""
+    """Any smooth loss on a shared design with any penalty that has a prox and a conjugate."""
 
     settings: Settings
 
@@ -174,7 +204,7 @@ class _Run:
 
     def __init__(self, settings: Settings, problem: Problem) -> None:
         self.settings, self.problem = settings, problem
-        self.smooth = DataTerm(problem)
+        self.smooth = LossTerm(problem) if isinstance(problem, LossProblem) else DataTerm(problem)
         self.best: tuple[Check, Array, Array] | None = None
         self.status: Status | None = None
         self.idle = self.iteration = 0
@@ -215,7 +245,7 @@ class _Run:
         problem, settings = self.problem, self.settings
         dtype: Any = problem.design.dtype
         coef, intercept = W.astype(dtype), self.smooth.intercept(W).astype(dtype)
-        check = evaluate(problem, coef, intercept)
+        check = check_point(problem, coef, intercept)
         if self.best is None and not np.isfinite(check.scores).all():
             problem.design.check_finite()
             raise ValueError("X'Y overflows float64; scale X or Y down")

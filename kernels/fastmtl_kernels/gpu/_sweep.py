@@ -89,7 +89,8 @@ def _descend(
             part = whole[cells].reshape(own.shape)
             if part.data.ptr != own.data.ptr:
                 own[...] = part
-    return [Descent(float(gap), int(epochs)) for gap, epochs in report.get()]
+    # A report that is not a number is passed on as a gap that is none.
+    return [Descent(float(gap + 0.0 * epochs), int(np.nan_to_num(epochs))) for gap, epochs in report.get()]
 
 
 def _layout(quadratics: list[Quadratic], shrinks: list[BlockShrink]) -> tuple[np.ndarray, dict[str, int]]:

@@ -6,6 +6,7 @@ texts, built for the CPU (`emulated.py`). Memory, transfers and launches are cou
 
 from __future__ import annotations
 
+import importlib.machinery
 import sys
 import types
 from typing import Any
@@ -159,6 +160,7 @@ def _modules() -> dict[str, types.ModuleType]:
         "fuse": None, "ElementwiseKernel": None, "ReductionKernel": None,
     }  # fmt: skip
     cupy.__dict__.update(own)
+    cupy.__spec__ = importlib.machinery.ModuleSpec("cupy", None)
     cuda.__dict__.update(
         runtime=runtime, memory=memory, Device=lambda *_: _Current(), Stream=Stream, Event=Event, __path__=[],
         get_current_stream=lambda: NULL, alloc_pinned_memory=bytearray, is_available=lambda: DEVICE.failure is None,

@@ -22,12 +22,12 @@ class Device:
     """One device of `total` bytes; tests set the faults and read the counters."""
 
     def __init__(self) -> None:
-        self.total = 1 << 40
         self.live = 0
         self.reset()
 
     def reset(self) -> None:
         """Forget faults and counters; what is allocated stays counted in `live`."""
+        self.total = 1 << 40
         self.allocations = self.read_backs = self.read_bytes = self.transfers = self.launches = 0
         self.fail_allocation: int | None = None
         self.fail_launch: int | None = None

@@ -1,0 +1,338 @@
+"""Whole fits on the GPU backend over the stand-in: the laws, transfers, dispatch, and faults in mid-fit."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from standin import DEVICE
+
+import fastmtl
+from fastmtl import _cost, backend
+from fastmtl.penalties import L1, L21, Group, SparseGroup, Trace
+
+GROUPS = [[0, 1, 2], [3], [4, 5, 6, 7], [8, 9], [10, 11, 12, 13], [14, 15, 16, 17, 18, 19]]
+PENALTIES = {
+    "l21": L21(0.1),
+    "l21 free rows": L21(0.1, feature_weights=np.r_[0.0, np.ones(19)]),
+    "elastic": L21(0.1, l1_ratio=0.5),
+    "positive": L21(0.05, positive=True),
+    "l1": L1(0.05),
+    "group": Group(0.1, groups=GROUPS),
+    "sparse_group": SparseGroup(0.1, tau=0.3),
+    "trace": Trace(0.2),
+}
+OPTIONS = {
+    "plain": {},
+    "no intercept": {"fit_intercept": False},
+    "weights": {"sample_weight": np.r_[np.zeros(3), np.linspace(0.5, 2.0, 37)]},
+    "standardize": {"standardize": True},
+}
+
+
+@pytest.fixture
+def on_device(gpu, device, monkeypatch):
+    """The GPU backend with every descent on the device, and constants that are not this machine's."""
+    from fastmtl_kernels.gpu import hosted
+
+    monkeypatch.setattr(hosted, "SWEEP_WORK", 0)
+    monkeypatch.setattr(hosted, "SHRINK_WORK", 0)
+    monkeypatch.setattr(_cost, "load", _cost.Constants)
+    yield gpu
+    hosted.forget()
+    gc.collect()
+
+
+def _data(n=40, p=20, t=4, dtype=np.float64, order="F"):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p)) + 1.0
+    Y = X[:, :3] @ rng.standard_normal((3, t)) + 0.3 * rng.standard_normal((n, t))
+    return np.asarray(X, dtype=dtype, order=order), Y
+
+
+def _agree(found, wanted, tol):
+    assert found.status.converged
+    assert found.certificate.relative_gap <= tol
+    assert abs(found.certificate.primal - wanted.certificate.primal) <= found.certificate.gap + wanted.certificate.gap + 1e-12
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_fits_agree_with_the_cpu(on_device, penalty, options):
+    X, Y = _data()
+    wanted = fastmtl.fit(X, Y, PENALTIES[penalty], tol=1e-9, backend="cpu", **OPTIONS[options])
+    launches = DEVICE.launches
+    found = fastmtl.fit(X, Y, PENALTIES[penalty], tol=1e-9, backend="gpu", **OPTIONS[options])
+    assert found.backend == "gpu"
+    assert isinstance(found.coef, np.ndarray)
+    assert isinstance(found.intercept, np.ndarray)
+    assert DEVICE.launches > launches or penalty == "trace"
+    _agree(found, wanted, 1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int16, np.float64])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_dtypes_and_layouts(on_device, dtype, order):
+    X, Y = _data(dtype=dtype, order=order)
+    wanted = fastmtl.fit(X, Y, alpha=0.1, backend="cpu")
+    found = fastmtl.fit(X, Y, alpha=0.1, backend="gpu")
+    assert found.coef.dtype == wanted.coef.dtype
+    # Coefficients rounded to single precision may end "optimal to precision", above tol.
+    _agree(found, wanted, 1e-6 if X.dtype != np.float32 else 1e-5)
+
+
+@pytest.mark.parametrize("shape", [(40, 20, 1), (10, 60, 4), (3, 5, 8), (1, 1, 1)], ids=str)
+def test_shapes(on_device, shape):
+    X, Y = _data(max(shape[0], 3), max(shape[1], 3), shape[2])
+    X, Y = X[: shape[0], : shape[1]], Y[: shape[0]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        wanted, found = (fastmtl.fit(X, Y, alpha=0.05, backend=where) for where in ("cpu", "gpu"))
+    _agree(found, wanted, 1e-6)
+
+
+@pytest.mark.parametrize("penalty", ["l21", "l1", "trace"])
+def test_paths_agree_with_the_cpu(on_device, penalty):
+    X, Y = _data()
+    wanted, found = (fastmtl.fit_path(X, Y, penalty, n_alphas=5, eps=0.1, backend=where) for where in ("cpu", "gpu"))
+    np.testing.assert_allclose(found.alphas, wanted.alphas, rtol=1e-12)
+    for a, b in zip(found, wanted, strict=True):
+        assert a.backend == "gpu"
+        _agree(a, b, 1e-6)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("penalty", ["l21", "trace"])
+def test_x_larger_than_the_device_is_streamed(on_device, monkeypatch, penalty, order):
+    X, Y = _data(60, 400, 2, order=order)
+    monkeypatch.setattr(on_device._products, "PANEL_BYTES", X.nbytes // 16)
+    monkeypatch.setattr(fastmtl.designs.device, "PANEL_BYTES", X.nbytes // 16)
+    monkeypatch.setattr(_cost.Work, "device_bytes", property(lambda self: 8.0 * 60 * 70))
+    DEVICE.total = DEVICE.live + X.nbytes
+    found = fastmtl.fit(X, Y, penalty, alpha=0.5, backend="gpu")
+    assert "streamed" in found.backend_reason
+    _agree(found, fastmtl.fit(X, Y, penalty, alpha=0.5, backend="cpu"), 1e-6)
+
+
+def test_device_arrays_in_and_out(on_device):
+    X, Y = _data(dtype=np.float32)
+    there, targets = on_device.xp.asarray(X), on_device.xp.asarray(Y)
+    found = fastmtl.fit(there, targets, alpha=0.1)
+    assert (found.backend, found.backend_reason) == ("gpu", "X is on the device")
+    assert isinstance(found.coef, on_device.xp.ndarray)
+    assert isinstance(found.intercept, on_device.xp.ndarray)
+    assert found.coef.dtype == np.float32
+    predicted = found.predict(there)
+    assert isinstance(predicted, on_device.xp.ndarray)
+    wanted = fastmtl.fit(X, Y, alpha=0.1, backend="cpu")
+    np.testing.assert_allclose(predicted.get(), wanted.predict(X), atol=1e-2)
+    np.testing.assert_allclose(found.predict(X), wanted.predict(X), atol=1e-2)
+    assert found.score(there, targets) == pytest.approx(wanted.score(X, Y), abs=1e-4)
+    assert fastmtl.alpha_max(there, targets) == pytest.approx(fastmtl.alpha_max(X, Y), rel=1e-6)
+    again = fastmtl.certify(there, targets, found.coef, found.intercept, "l21", alpha=0.1, dual=found.dual)
+    assert again.relative_gap == pytest.approx(found.certificate.relative_gap, rel=1e-6)
+    assert "gpu" in repr(found)
+    assert found.summary().startswith("FitResult")
+    warm = fastmtl.fit(there, targets, alpha=0.1, warm_start=found)
+    assert warm.n_iter <= found.n_iter
+    path = fastmtl.fit_path(there, targets, n_alphas=3, eps=0.3)
+    assert isinstance(path[1].coef, on_device.xp.ndarray)
+    assert path.coefs.shape == (3, 20, 4)
+
+
+def test_x_on_the_device_is_never_copied_back(on_device):
+    X, Y = _data(400, 30, 2)
+    there = on_device.xp.asarray(X)
+    DEVICE.reset()
+    found = fastmtl.fit(there, Y, alpha=0.1)
+    assert found.status.converged
+    # Every outer iteration reads back predictions, scores, a Gram matrix and iterates; never X.
+    assert DEVICE.read_bytes < X.nbytes
+    assert DEVICE.read_backs <= 12 * (found.n_iter + 1)
+
+
+def test_x_in_host_memory_is_moved_once(on_device):
+    X, Y = _data(400, 30, 2)
+    DEVICE.reset()
+    before = DEVICE.live
+    found = fastmtl.fit(X, Y, alpha=0.1, backend="gpu")
+    assert DEVICE.transfers <= 25 * (found.n_iter + 1)
+    from fastmtl_kernels.gpu import hosted
+
+    hosted.forget()
+    gc.collect()
+    assert DEVICE.live == before
+
+
+def test_asking_for_the_cpu_takes_device_arrays_home(on_device):
+    X, Y = _data()
+    found = fastmtl.fit(on_device.xp.asarray(X), Y, alpha=0.1, backend="cpu")
+    assert found.backend == "cpu"
+    assert isinstance(found.coef, on_device.xp.ndarray)
+
+
+def test_bad_values_on_the_device_are_named(on_device):
+    X, Y = _data()
+    X[3, 7] = np.nan
+    for given in (X, on_device.xp.asarray(X)):
+        with pytest.raises(ValueError, match=r"X holds nan at \[3, 7\]"):
+            fastmtl.fit(given, Y, alpha=0.1, backend="gpu")
+    with pytest.raises(TypeError, match="complex"):
+        fastmtl.fit(on_device.xp.asarray(np.ones((3, 2), dtype=complex)), Y[:3], alpha=0.1)
+
+
+# Faults in mid-fit.
+
+
+def _fit_with(fault, value, where):
+    X, Y = _data(30, 12, 3)
+    DEVICE.reset()
+    setattr(DEVICE, fault, value)
+    return fastmtl.fit(X, Y, alpha=0.1, tol=1e-8, backend=where)
+
+
+@pytest.fixture
+def eager(on_device, monkeypatch):
+    """`auto` takes the GPU for the smallest of problems."""
+    monkeypatch.setattr(backend, "WORTH_A_LOOK", 0.0)
+    monkeypatch.setattr(_cost.Constants, "gpu_seconds", lambda *_, **__: 0.0)
+    return on_device
+
+
+def test_memory_errors_at_every_allocation(eager):
+    wanted = _fit_with("fail_allocation", None, "cpu")
+    plain = _fit_with("fail_allocation", None, "auto")
+    assert plain.backend == "gpu"
+    count = DEVICE.allocations
+    from fastmtl_kernels.gpu import hosted
+
+    hosted.forget()
+    gc.collect()
+    live = DEVICE.live
+    for k in range(1, count + 1):
+        with pytest.warns(RuntimeWarning, match="starts again on the CPU"):
+            found = _fit_with("fail_allocation", k, "auto")
+        assert found.backend == "cpu"
+        assert "device failed" in found.backend_reason
+        _agree(found, wanted, 1e-8)
+        gc.collect()
+        assert DEVICE.live == live, f"allocation {k} of {count}"
+    assert count > 20
+
+
+def test_memory_errors_under_an_explicit_request_raise(eager):
+    live = DEVICE.live
+    for k in (1, 5, 20):
+        with pytest.raises(MemoryError, match="backend='auto'"):
+            _fit_with("fail_allocation", k, "gpu")
+        gc.collect()
+        assert DEVICE.live == live
+
+
+def test_launch_failures(eager):
+    wanted = _fit_with("fail_launch", None, "cpu")
+    _fit_with("fail_launch", None, "gpu")
+    for k in range(1, DEVICE.launches + 1):
+        with pytest.warns(RuntimeWarning, match="launch failure"):
+            _agree(_fit_with("fail_launch", k, "auto"), wanted, 1e-8)
+    with pytest.raises(RuntimeError, match="launch failure"):
+        _fit_with("fail_launch", 1, "gpu")
+
+
+def test_kernels_that_write_nan(eager):
+    wanted = _fit_with("poison_launch", None, "cpu")
+    _fit_with("poison_launch", None, "gpu")
+    fell_back = 0
+    for k in range(1, DEVICE.launches + 1):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            _agree(_fit_with("poison_launch", k, "auto"), wanted, 1e-8)
+        fell_back += any("NaN" in str(w.message) for w in caught)
+    assert fell_back
+    # The second launch is the first descent.
+    with pytest.raises(RuntimeError, match="NaN"):
+        _fit_with("poison_launch", 2, "gpu")
+
+
+def test_paths_fall_back(eager):
+    X, Y = _data(30, 12, 3)
+    wanted = fastmtl.fit_path(X, Y, n_alphas=3, eps=0.2, backend="cpu")
+    for k in (1, 10, 30):
+        DEVICE.reset()
+        DEVICE.fail_allocation = k
+        with pytest.warns(RuntimeWarning, match="starts again on the CPU"):
+            found = fastmtl.fit_path(X, Y, n_alphas=3, eps=0.2)
+        assert len(found) == 3
+        for a, b in zip(found, wanted, strict=True):
+            _agree(a, b, 1e-6)
+
+
+# Dispatch.
+
+
+def test_auto_does_not_look_for_a_gpu_for_small_work(on_device, monkeypatch):
+    monkeypatch.setattr(backend, "gpu_module", lambda: pytest.fail("a GPU was looked for"))
+    X, Y = _data()
+    found = fastmtl.fit(X, Y, alpha=0.1)
+    assert found.backend == "cpu"
+    assert "s of work" in found.backend_reason
+
+
+@pytest.mark.parametrize(
+    "work, wanted",
+    [
+        (_cost.Work(100, 50, 5), "cpu"),
+        (_cost.Work(2000, 500, 50), "cpu"),
+        (_cost.Work(20_000, 20_000, 100), "gpu"),
+        (_cost.Work(100_000, 2000, 500, kind="path"), "gpu"),
+        (_cost.Work(50_000, 2000, 300, has_moments=True), "gpu"),
+    ],
+    ids=str,
+)
+def test_auto_weighs_the_work(on_device, monkeypatch, work, wanted):
+    monkeypatch.setattr(_cost, "cores", lambda: 16)
+    monkeypatch.setattr(backend, "WORTH_A_LOOK", 0.5)
+    monkeypatch.setattr(_cost, "load", lambda: _cost.Constants(gpu_start=0.1, bus_bytes=2.5e10, gpu_flops=5e13))
+    found = backend.choose_backend("auto", work)
+    assert found.name == wanted, found.reason
+
+
+def test_auto_says_what_is_missing(on_device, monkeypatch):
+    work = _cost.Work(20_000, 200_000, 100)
+    DEVICE.failure = on_device.xp.cuda.runtime.CUDARuntimeError(35)
+    assert "driver" in backend.choose_backend("auto", work).reason
+    DEVICE.failure = None
+    DEVICE.total = DEVICE.live + 1000
+    assert "too few" in backend.choose_backend("auto", work).reason
+    monkeypatch.delitem(sys.modules, "cupy")
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
+    assert "CuPy is not installed" in backend.choose_backend("auto", work).reason
+
+
+def test_an_explicit_request_that_cannot_be_met_raises(on_device):
+    X, Y = _data()
+    DEVICE.failure = on_device.xp.cuda.runtime.CUDARuntimeError(35)
+    with pytest.raises(RuntimeError, match="driver is missing or too old"):
+        fastmtl.fit(X, Y, alpha=0.1, backend="gpu")
+    DEVICE.failure = None
+    DEVICE.total = DEVICE.live + 1000
+    with pytest.raises(RuntimeError, match="GiB of device memory are needed"):
+        fastmtl.fit(X, Y, alpha=0.1, backend="gpu")
+    from scipy import sparse
+
+    with pytest.raises(RuntimeError, match="sparse"):
+        fastmtl.fit(sparse.csc_matrix(X), Y, alpha=0.1, backend="gpu")
+
+
+def test_calibration_is_stored_and_read(gpu, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert _cost.load() == _cost.Constants()
+    from fastmtl.cli import main
+
+    assert main(["info", "--calibrate"]) == 0
+    assert _cost.load() != _cost.Constants()
+    (tmp_path / "fastmtl" / "speeds.json").write_text("{broken")
+    assert _cost.load() == _cost.Constants()
