@@ -116,6 +116,7 @@ def run(arguments: argparse.Namespace, n_threads: int) -> None:
             "shape": task.problem.case.shape,
             "fraction": task.fraction,
             "path": task.is_path,
+            "cap": arguments.cap,
             "label": task.label,
             "unit": {"wall": unit.wall, "cpu": unit.cpu},
             "solvers": timings,
@@ -173,13 +174,24 @@ def _row(line: dict[str, Any], solvers: list[Solver], clock: str) -> str:
     active = max((t["active"] for t in timings if t["status"] == "ok"), default=-1)
     cells = [f"{t[clock]:.4g}" if t["status"] == "ok" else t["status"][:14] for t in timings]
     units = [f"{t[clock] / line['unit'][clock]:.3g}" if t["status"] == "ok" else "-" for t in timings]
-    ratio = speedup(line, clock)
     return (
         f"{line['label']:<18} {active:>6}"
         + "".join(f" {cell:>14}" for cell in cells)
-        + f" {f'{ratio:.2f}x' if ratio else '-':>7}  "
+        + f" {_ratio(line, clock):>7}  "
         + " ".join(units)
     )
+
+
+def _ratio(line: dict[str, Any], clock: str) -> str:
+    """Format the ratio; a lower bound where every peer ran into the cap."""
+    ratio = speedup(line, clock)
+    if ratio is not None:
+        return f"{ratio:.2f}x"
+    peers = [timing for name, timing in line["solvers"].items() if name != "fastmtl"]
+    ours = line["solvers"].get("fastmtl", {"status": "missing"})
+    if peers and ours["status"] == "ok" and all(timing["status"] == "> cap" for timing in peers):
+        return f"> {line['cap'] / ours[clock]:.0f}x"
+    return "-"
 
 
 def _known_tolerances(file: Path | None) -> dict[tuple[str, str], float]:

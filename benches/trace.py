@@ -37,13 +37,15 @@ EXACT = 1e-11
 
 def options() -> argparse.Namespace:
     """Arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--cases", default="", help="shapes as NxPxT, separated by commas; default all")
     parser.add_argument("--path", action="store_true", help="paths instead of single fits")
     parser.add_argument("--peers", default="apg,pyproximal")
     parser.add_argument("--cap", type=float, default=60.0, help="seconds after which a peer is stopped")
-    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu is steadier on a busy machine, with one thread")
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="wall", help="cpu is steadier on a busy machine, with one thread"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
@@ -184,7 +186,11 @@ def parts(X: Any, Y: Any, alpha: float, repeats: int) -> dict[str, Any]:
     def solve() -> Any:
         reduction = reduce(Data(DenseDesign(X), Y, 1.0 / len(X), None, False), cpu)
         arguments = reduction.to_model(alpha), 1e-9 * reduction.worth
-        found = solve_mixed(reduction, *arguments) if reduction.single else solve_reduced(reduction.model, *arguments)
+        found = (
+            solve_mixed(reduction, *arguments)
+            if reduction.single
+            else solve_reduced(reduction.model, *arguments)
+        )
         assert found is not None and found.finished
         reduction.factors(found.A, found.V)
         return found
@@ -193,7 +199,11 @@ def parts(X: Any, Y: Any, alpha: float, repeats: int) -> dict[str, Any]:
     side = (lambda: X.T @ X) if X.shape[1] <= len(X) else (lambda: X @ X.T)
     G = np.asfortranarray(side())
     sytrd = lapack.dsytrd  # type: ignore[attr-defined]
-    floor = best(side, repeats) + best(lambda: X.T @ Y, repeats) + best(lambda: sytrd(G, lower=1, lwork=64 * len(G)), repeats)
+    floor = (
+        best(side, repeats)
+        + best(lambda: X.T @ Y, repeats)
+        + best(lambda: sytrd(G, lower=1, lwork=64 * len(G)), repeats)
+    )
     return {"rank": rank, "solver": best(solve, repeats), "floor": floor}
 
 
@@ -206,7 +216,9 @@ def instances(chosen: str) -> Iterator[tuple[tuple[int, int, int, int], float]]:
                 yield shape, correlation
 
 
-def compare(shape: tuple[int, int, int, int], correlation: float, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def compare(
+    shape: tuple[int, int, int, int], correlation: float, args: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
     """Rows of the table for one data set."""
     import fastmtl
 
@@ -216,7 +228,11 @@ def compare(shape: tuple[int, int, int, int], correlation: float, args: argparse
     unit = best(lambda: X.T @ Y, args.repeats) + best(lambda: X @ W, args.repeats)
     bare: dict[str, Any] = {"penalty": "trace", "fit_intercept": False}
     top = fastmtl.alpha_max(X, Y, **bare)
-    lines = [top * np.logspace(0, math.log10(PATH_END), PATH_LENGTH)] if args.path else [np.array([f * top]) for f in FRACTIONS]
+    lines = (
+        [top * np.logspace(0, math.log10(PATH_END), PATH_LENGTH)]
+        if args.path
+        else [np.array([f * top]) for f in FRACTIONS]
+    )
     for alphas in lines:
         if args.path:
             call = lambda: fastmtl.fit_path(X, Y, alphas=alphas, tol=TARGET, **bare)  # noqa: B023, E731
@@ -259,10 +275,18 @@ def summary(rows: list[dict[str, Any]]) -> None:
         ratios = [row[name]["ratio"] for row in rows if name in row]
         if ratios:
             mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-            print(f"{name}: {mean:.1f}x in geometric mean, {min(ratios):.1f}x to {max(ratios):.1f}x over {len(ratios)} instances")
-    low = [row["solver"] / row["floor"] for row in rows if "floor" in row and 4 * row["rank"] <= int(row["shape"].split("x")[2])]
+            print(
+                f"{name}: {mean:.1f}x in geometric mean, {min(ratios):.1f}x to {max(ratios):.1f}x over {len(ratios)} instances"
+            )
+    low = [
+        row["solver"] / row["floor"]
+        for row in rows
+        if "floor" in row and 4 * row["rank"] <= int(row["shape"].split("x")[2])
+    ]
     if low:
-        print(f"solver over floor where rank <= t/4: {min(low):.2f} to {max(low):.2f} over {len(low)} instances")
+        print(
+            f"solver over floor where rank <= t/4: {min(low):.2f} to {max(low):.2f} over {len(low)} instances"
+        )
 
 
 def main() -> None:

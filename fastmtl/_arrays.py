@@ -41,13 +41,17 @@ def as_ndarray(A: Any, name: str) -> np.ndarray:
         Ragged nested lists.
     """
     if isinstance(A, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array; pass {name}.filled(nan) for gaps in Y, or drop the masked rows")
+        raise TypeError(
+            f"{name} is a masked array; pass {name}.filled(nan) for gaps in Y, or drop the masked rows"
+        )
     if is_sparse(A):
         raise TypeError(f"{name} is sparse, a dense array was expected; pass {name}.toarray()")
     if not isinstance(A, np.ndarray):
         A = _to_numpy(A, name)
     if A.dtype.kind not in "biuf":
-        raise TypeError(f"{name} has dtype {A.dtype}, a real numeric dtype was expected; convert it, e.g. {name}.astype(float)")
+        raise TypeError(
+            f"{name} has dtype {A.dtype}, a real numeric dtype was expected; convert it, e.g. {name}.astype(float)"
+        )
     return A
 
 
@@ -57,7 +61,9 @@ def _to_numpy(A: Any, name: str) -> np.ndarray:
     elif hasattr(A, "detach"):
         A = A.detach()
         if getattr(A.device, "type", "cpu") != "cpu":
-            raise TypeError(f"{name} is a torch tensor on {A.device}; pass {name}.cpu(), or use backend='gpu'")
+            raise TypeError(
+                f"{name} is a torch tensor on {A.device}; pass {name}.cpu(), or use backend='gpu'"
+            )
         A = A.numpy()
     try:
         return np.asarray(A)
@@ -67,7 +73,11 @@ def _to_numpy(A: Any, name: str) -> np.ndarray:
 
 def compute_dtype(dtype: np.dtype) -> np.dtype:
     """Floating dtype that fits are returned in: float32 for float16 and float32, float64 for all else."""
-    return np.dtype(np.float32) if dtype in (np.dtype(np.float16), np.dtype(np.float32)) else np.dtype(np.float64)
+    return (
+        np.dtype(np.float32)
+        if dtype in (np.dtype(np.float16), np.dtype(np.float32))
+        else np.dtype(np.float64)
+    )
 
 
 def is_native(A: np.ndarray) -> bool:
@@ -97,4 +107,6 @@ def check_finite(A: np.ndarray, name: str, *, gaps: bool = False) -> None:
         if bad.any():
             where = tuple(int(i[0]) for i in np.nonzero(bad))
             place = ", ".join(str(i + (part.start if axis == 0 else 0)) for axis, i in enumerate(where))
-            raise ValueError(f"{name} holds {block[where]} at [{place}]; every entry must be finite: drop or impute it")
+            raise ValueError(
+                f"{name} holds {block[where]} at [{place}]; every entry must be finite: drop or impute it"
+            )

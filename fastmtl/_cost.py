@@ -83,7 +83,10 @@ class Constants:
 
     def gpu_seconds(self, work: Work, *, is_warm: bool, on_device: bool, is_streamed: bool) -> float:
         """Predicted seconds on the GPU, transfers included."""
-        seconds = work.flops / self.gpu_flops + PRODUCTS[work.kind] * 8.0 * 2 * (work.n + work.p) * work.t / self.bus_bytes
+        seconds = (
+            work.flops / self.gpu_flops
+            + PRODUCTS[work.kind] * 8.0 * 2 * (work.n + work.p) * work.t / self.bus_bytes
+        )
         if not on_device:
             seconds += work.x_bytes / self.bus_bytes * (PRODUCTS[work.kind] if is_streamed else 1.0)
         # A restricted descent and a check cost some milliseconds of latency an outer iteration, whatever their size.

@@ -33,7 +33,14 @@ class DeviceFitResult(FitResult):
         moved = ("coef", "intercept", "dual", "low_rank")
         kept = {f.name: getattr(host, f.name) for f in fields(FitResult) if f.name not in moved}
         dual = None if host.dual is None else like(host.dual, library)
-        return cls(like(host.coef, library), like(host.intercept, library), **kept, dual=dual, host=host, library=library)
+        return cls(
+            like(host.coef, library),
+            like(host.intercept, library),
+            **kept,
+            dual=dual,
+            host=host,
+            library=library,
+        )
 
     @property
     def support(self) -> np.ndarray:

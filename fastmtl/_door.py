@@ -72,7 +72,7 @@ class Opened:
     def on_cpu(self, reason: str) -> Opened:
         """The same problem with X in host memory."""
         design: Any = self.problem.design
-        base = design.base if isinstance(design, ScaledDesign) else design
+        base: Any = design.base if isinstance(design, ScaledDesign) else design
         host: Design = DenseDesign(base.host())
         if isinstance(design, ScaledDesign):
             host = ScaledDesign(host, design.scale)
@@ -145,7 +145,9 @@ def encode_targets(Y: Any, n: int, loss: Loss) -> tuple[np.ndarray, bool]:
     if loss.joint:
         labels = np.asarray(Y)
         if labels.ndim != 1 or labels.shape[0] != n:
-            raise ValueError(f"Y has shape {labels.shape}; loss={loss.name!r} takes one label a sample, ({n},)")
+            raise ValueError(
+                f"Y has shape {labels.shape}; loss={loss.name!r} takes one label a sample, ({n},)"
+            )
         return np.ascontiguousarray(loss.encode(labels, "Y"), dtype=np.float64), False
     targets, is_1d = as_targets(Y, n)
     columns = [loss.encode(targets[:, t], "Y" if is_1d else f"Y[:, {t}]") for t in range(targets.shape[1])]
@@ -159,7 +161,9 @@ def _labels(loss: Loss, Y: Any) -> Any:
 
 def _cpu_only(backend: str, loss: Loss) -> str:
     if backend == "gpu":
-        raise RuntimeError(f"backend='gpu' does not cover loss={loss.name!r} yet; use backend='auto' or 'cpu'")
+        raise RuntimeError(
+            f"backend='gpu' does not cover loss={loss.name!r} yet; use backend='auto' or 'cpu'"
+        )
     return "cpu" if backend == "auto" else backend
 
 
@@ -169,22 +173,30 @@ def _refuse_unsupported(X: Any, Y: Any, loss: Any, task_weight: Any, task: Any) 
     if isinstance(loss, (list, tuple)):
         raise ValueError("loss is a list; one loss for all tasks is supported in this version")
     if task_weight is not None:
-        raise ValueError("task_weight is not supported in this version; scale the columns of Y, or leave it out")
+        raise ValueError(
+            "task_weight is not supported in this version; scale the columns of Y, or leave it out"
+        )
     if task is not None:
-        raise ValueError("task labels (long form) are not supported in this version; pass one design X (n, p) and Y (n, t)")
+        raise ValueError(
+            "task labels (long form) are not supported in this version; pass one design X (n, p) and Y (n, t)"
+        )
 
 
 def as_design(X: Any) -> Design:
     """A design from whatever array X is, without copying it."""
     if is_sparse(X):
         if X.dtype.kind not in "biuf":
-            raise TypeError(f"X has dtype {X.dtype}, a real numeric dtype was expected; convert it, e.g. X.astype(float)")
+            raise TypeError(
+                f"X has dtype {X.dtype}, a real numeric dtype was expected; convert it, e.g. X.astype(float)"
+            )
         X = X if X.format in ("csc", "csr") else X.tocsc()
         _check_indices(X)
     else:
         X = _device_input(X) if is_on_device(X) else as_ndarray(X, "X")
     if X.ndim != 2:
-        raise ValueError(f"X has {X.ndim} dimension(s), two were expected: (samples, features); reshape it, e.g. X[:, None]")
+        raise ValueError(
+            f"X has {X.ndim} dimension(s), two were expected: (samples, features); reshape it, e.g. X[:, None]"
+        )
     if X.shape[0] == 0 or X.shape[1] == 0:
         raise ValueError(f"X has shape {tuple(X.shape)}; at least one sample and one feature are needed")
     if is_sparse(X):
@@ -200,7 +212,9 @@ def to_host(A: Any) -> Any:
 def _device_input(X: Any) -> Any:
     X = device_array(X)
     if X.dtype.kind not in "biuf":
-        raise TypeError(f"X has dtype {X.dtype}, a real numeric dtype was expected; convert it, e.g. X.astype(float)")
+        raise TypeError(
+            f"X has dtype {X.dtype}, a real numeric dtype was expected; convert it, e.g. X.astype(float)"
+        )
     return X
 
 
@@ -221,7 +235,9 @@ def _placed(design: Design, backend: str, t: int, kind: str, penalty: Penalty) -
     def move() -> tuple[Backend, Design]:
         return place, DeviceDesign(place.gpu.xp.asarray(X), place.gpu)
 
-    return with_fallback(place, move, lambda reason: (replace(choose_backend("cpu", work), reason=reason), design))
+    return with_fallback(
+        place, move, lambda reason: (replace(choose_backend("cpu", work), reason=reason), design)
+    )
 
 
 def _check_indices(X: Any) -> None:
@@ -241,7 +257,9 @@ def as_targets(Y: Any, n: int) -> tuple[np.ndarray, bool]:
     if Y.ndim == 2 and Y.shape[1] == 0:
         raise ValueError("Y has no column; at least one task is needed")
     if Y.dtype.kind == "f" and np.isnan(Y).any():
-        raise ValueError("Y holds NaN; gaps in the targets are not supported in this version: drop or impute those entries")
+        raise ValueError(
+            "Y holds NaN; gaps in the targets are not supported in this version: drop or impute those entries"
+        )
     check_finite(Y, "Y")
     out = np.ascontiguousarray(Y, dtype=np.float64)
     return (out[:, None] if Y.ndim == 1 else out), Y.ndim == 1
@@ -268,7 +286,9 @@ def _as_offset(offset: Any, shape: tuple[int, ...], is_1d: bool) -> np.ndarray:
     if o.ndim == 1 and o.shape[0] == shape[0]:
         o = o[:, None]
     if o.shape not in (shape, (shape[0], 1)):
-        raise ValueError(f"offset has shape {o.shape}, the shape of Y was expected: {shape[:1] if is_1d else shape}")
+        raise ValueError(
+            f"offset has shape {o.shape}, the shape of Y was expected: {shape[:1] if is_1d else shape}"
+        )
     return np.broadcast_to(o, shape)
 
 
@@ -297,5 +317,7 @@ def deviations(design: Design, weights: np.ndarray | None) -> np.ndarray:
         for j in np.array_split(doubtful, max(1, len(doubtful) // 256)):
             centred = project_off(design.take(j).T * root, root)
             variance[j] = np.einsum("ij,ij->j", centred, centred)
-            variance[j] = np.where(variance[j] <= (8.0 * np.finfo(np.float64).eps * mean[j]) ** 2 * design.n, 0.0, variance[j])
+            variance[j] = np.where(
+                variance[j] <= (8.0 * np.finfo(np.float64).eps * mean[j]) ** 2 * design.n, 0.0, variance[j]
+            )
     return np.where(variance > 0, np.sqrt(np.maximum(variance, 0.0)), 1.0)

@@ -43,7 +43,9 @@ def problem_alpha_max(opened: Opened) -> float:
     return unit.penalty.alpha_max(V)
 
 
-def check_controls(solver: str, tol: Any, max_iter: Any, time_limit: Any, n_threads: Any, callback: Any) -> None:
+def check_controls(
+    solver: str, tol: Any, max_iter: Any, time_limit: Any, n_threads: Any, callback: Any
+) -> None:
     """Raise on settings of a run that make no sense."""
     if solver != "auto":
         raise ValueError(f"solver is {solver!r}; 'auto' is the only choice: the table of solvers decides")
@@ -79,13 +81,17 @@ def as_start(warm_start: Any, opened: Opened) -> tuple[np.ndarray, np.ndarray] |
     is_result = isinstance(warm_start, FitResult)
     if isinstance(warm_start, DeviceFitResult):
         warm_start = warm_start.host
-    coef = as_coefficients(warm_start.coef if is_result else warm_start, problem.design.p, problem.n_tasks, "warm_start")
+    coef = as_coefficients(
+        warm_start.coef if is_result else warm_start, problem.design.p, problem.n_tasks, "warm_start"
+    )
     if opened.divisor is not None:
         coef = coef * opened.divisor[:, None]
     excluded = problem.penalty.excluded(problem.design.p)
     if excluded.any():
         coef = np.where(excluded[:, None], 0.0, coef)
-    return coef, np.asarray(warm_start.intercept, dtype=np.float64) if is_result else np.zeros(problem.n_tasks)
+    return coef, np.asarray(warm_start.intercept, dtype=np.float64) if is_result else np.zeros(
+        problem.n_tasks
+    )
 
 
 def as_result(opened: Opened, outcome: Outcome, monitor: Monitor) -> FitResult:
@@ -107,7 +113,9 @@ def as_result(opened: Opened, outcome: Outcome, monitor: Monitor) -> FitResult:
         history=tuple(monitor.history),
         dual=None if outcome.dual is None else outcome.dual(),
         loss=opened.problem.loss.name if isinstance(opened.problem, LossProblem) else "squared",
-        low_rank=None if outcome.factors is None else LowRank(_rescaled(outcome.factors[0], opened), outcome.factors[1]),
+        low_rank=None
+        if outcome.factors is None
+        else LowRank(_rescaled(outcome.factors[0], opened), outcome.factors[1]),
     )
 
 

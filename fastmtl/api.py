@@ -233,7 +233,11 @@ def certify(
     coef = as_coefficients(W, problem.design.p, problem.n_tasks, "W")
     if opened.divisor is not None:
         coef = coef * opened.divisor[:, None]
-    b = np.zeros(problem.n_tasks) if intercept is None else as_ndarray(to_host(intercept), "intercept").astype(np.float64)
+    b = (
+        np.zeros(problem.n_tasks)
+        if intercept is None
+        else as_ndarray(to_host(intercept), "intercept").astype(np.float64)
+    )
     b = np.full(problem.n_tasks, float(b.item())) if b.size == 1 else b
     if b.shape != (problem.n_tasks,):
         raise ValueError(f"intercept has shape {b.shape}, ({problem.n_tasks},) was expected: one a task")
@@ -241,7 +245,9 @@ def certify(
     if dual is not None:
         candidate = as_coefficients(dual, problem.design.n, problem.n_tasks, "dual")
     if not problem.fit_intercept and b.any():
-        raise ValueError("intercept is not zero but fit_intercept=False; pass fit_intercept=True or leave the intercept out")
+        raise ValueError(
+            "intercept is not zero but fit_intercept=False; pass fit_intercept=True or leave the intercept out"
+        )
     with np.errstate(all="ignore"):
         check, _ = served(opened, lambda at: check_point(at.problem, coef, b, candidate=candidate))
     if not np.isfinite(check.scores).all():

@@ -136,7 +136,9 @@ def _cpu(reason: str) -> Backend:
     return Backend(cpu, "cpu", reason)
 
 
-def _gpu(reason: str, work: Work, *, on_device: bool, may_fall_back: bool, is_streamed: bool = False) -> Backend:
+def _gpu(
+    reason: str, work: Work, *, on_device: bool, may_fall_back: bool, is_streamed: bool = False
+) -> Backend:
     from fastmtl_kernels.gpu import hosted
 
     return Backend(hosted, "gpu", reason, gpu_module(), is_streamed and not on_device, may_fall_back)
@@ -149,15 +151,23 @@ def _unmet(reason: str, what: str = "backend='gpu'") -> str:
 def _requested(work: Work, on_device: bool, is_sparse: bool) -> Backend:
     """An explicit request for the GPU."""
     if is_sparse:
-        raise RuntimeError(_unmet("X is sparse, and sparse designs run on the CPU; pass X.toarray() if it fits in memory"))
+        raise RuntimeError(
+            _unmet("X is sparse, and sparse designs run on the CPU; pass X.toarray() if it fits in memory")
+        )
     found = gpu_module().probe()
     if not found.usable:
         raise RuntimeError(_unmet(found.reason))
     is_streamed = not on_device and work.x_bytes + work.device_bytes > found.free
     if work.device_bytes > found.free:
         need, free = work.device_bytes / 2**30, found.free / 2**30
-        raise RuntimeError(_unmet(f"{need:.2g} GiB of device memory are needed beside X, {free:.2g} GiB are free ({found.name})"))
-    reason = "requested; X is larger than the free device memory and is streamed" if is_streamed else "requested"
+        raise RuntimeError(
+            _unmet(
+                f"{need:.2g} GiB of device memory are needed beside X, {free:.2g} GiB are free ({found.name})"
+            )
+        )
+    reason = (
+        "requested; X is larger than the free device memory and is streamed" if is_streamed else "requested"
+    )
     return _gpu(reason, work, on_device=on_device, may_fall_back=False, is_streamed=is_streamed)
 
 
@@ -199,7 +209,9 @@ def with_fallback(backend: Backend, run: Callable[[], T], again: Callable[[str],
     with contextlib.suppress(*backend.kernels.faults()):
         backend.kernels.forget()
     if not backend.may_fall_back:
-        raise (MemoryError if is_memory else RuntimeError)(f"{reason}; use backend='auto' to fall back to the CPU")
+        raise (MemoryError if is_memory else RuntimeError)(
+            f"{reason}; use backend='auto' to fall back to the CPU"
+        )
     warnings.warn(f"{reason}; the fit starts again on the CPU", RuntimeWarning, stacklevel=4)
     return again(reason)
 

@@ -123,7 +123,11 @@ def evaluate(
 
 
 def evaluate_factored(
-    problem: Problem, factors: tuple[Array, Array], intercept: Array, propose: Callable[[Array], Array], enough: float = 0.0
+    problem: Problem,
+    factors: tuple[Array, Array],
+    intercept: Array,
+    propose: Callable[[Array], Array],
+    enough: float = 0.0,
 ) -> Check:
     """Certify `W = U V'` against the data of a problem, the solver's dual point first.
 
@@ -172,11 +176,15 @@ def recheck(problem: Problem, check: Check, coef: Array, rows: Array) -> Check:
     return replace(check, certificate=assemble(problem, primal, bound, is_zero=not coef.any()), bound=bound)
 
 
-def assemble(problem: Problem, primal: float, bound: Bound, *, is_zero: bool, allowance: float = 0.0) -> Certificate:
+def assemble(
+    problem: Problem, primal: float, bound: Bound, *, is_zero: bool, allowance: float = 0.0
+) -> Certificate:
     """A certificate from its two bounds; `allowance` (absolute) is added to the gap for rounding known to be there."""
     data = 0.5 * problem.unit * float(np.vdot(problem.target, problem.target))
     scale = abs(primal) + 2.0 * abs(bound.value) + data
-    return assemble_certificate(primal, bound, problem.null_value, scale=scale, is_zero=is_zero, allowance=allowance)
+    return assemble_certificate(
+        primal, bound, problem.null_value, scale=scale, is_zero=is_zero, allowance=allowance
+    )
 
 
 def assemble_certificate(
@@ -190,7 +198,11 @@ def assemble_certificate(
 
 def penalty_value(problem: Problem, coef: Array, rows: Array | None) -> float:
     """The penalty at coefficients of some rows, all others zero."""
-    return problem.penalty.value(coef) if rows is None else problem.penalty.value_on(coef, rows, problem.design.p)
+    return (
+        problem.penalty.value(coef)
+        if rows is None
+        else problem.penalty.value_on(coef, rows, problem.design.p)
+    )
 
 
 def _full(problem: Problem, coef: Array, rows: Array | None) -> Array:
@@ -218,7 +230,9 @@ def scaled_bound(problem: Problem, V: Array, cross: float, square: float) -> Bou
     infeasibility = 0.0
     if len(problem.free) or len(problem.sign_free):
         V = V.copy()
-        infeasibility = max(_largest(np.abs(V[problem.free])), _largest(np.maximum(V[problem.sign_free], 0.0)))
+        infeasibility = max(
+            _largest(np.abs(V[problem.free])), _largest(np.maximum(V[problem.sign_free], 0.0))
+        )
         V[problem.free] = 0.0
         V[problem.sign_free] = np.minimum(V[problem.sign_free], 0.0)
     value, scale = 0.0, 0.0
@@ -246,7 +260,9 @@ def _sign_constrained(problem: Problem, residual: Array, coef: Array, rows: Arra
         for _ in range(PROJECTION_ROUNDS):
             basis = orthonormal(np.hstack([problem.intercept_basis, columns[:, active]]))
             out[:, t] = project_off(residual[:, t : t + 1], basis)[:, 0]
-            over = (columns.T @ out[:, t] > 1e-13 * np.linalg.norm(columns, axis=0) * np.linalg.norm(out[:, t])) & ~active
+            over = (
+                columns.T @ out[:, t] > 1e-13 * np.linalg.norm(columns, axis=0) * np.linalg.norm(out[:, t])
+            ) & ~active
             if not over.any():
                 break
             active = active | over

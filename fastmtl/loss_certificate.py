@@ -20,7 +20,9 @@ from .loss_problem import LossProblem
 from .problem import Problem
 
 
-def evaluate_loss(problem: LossProblem, coef: Array, intercept: Array, candidate: Array | None = None) -> Check:
+def evaluate_loss(
+    problem: LossProblem, coef: Array, intercept: Array, candidate: Array | None = None
+) -> Check:
     """Certify coefficients (p, t) and intercepts (t,) against the data; `candidate` (n, t) is another dual point to try."""
     coef = np.asarray(coef, dtype=np.float64)
     fitted = problem.design.predict(coef) if coef.any() else np.zeros(problem.Y.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -24,7 +24,7 @@ class LossProblem(Problem):
     offset : ndarray of shape (n, t) or None
     """
 
-    loss: Loss = Squared()
+    loss: Loss = field(default_factory=Squared)
     offset: Array | None = None
 
     @cached_property

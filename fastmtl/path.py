@@ -102,7 +102,13 @@ class PathResult:
 
     def save(self, path: Any) -> None:
         """Write the path to an `.npz` file without pickled objects."""
-        write_archive(path, "PathResult", {"alphas": self.alphas, "n_features": np.array(self.n_features)}, self.fits, self.rows)
+        write_archive(
+            path,
+            "PathResult",
+            {"alphas": self.alphas, "n_features": np.array(self.n_features)},
+            self.fits,
+            self.rows,
+        )
 
     @classmethod
     def load(cls, path: Any) -> PathResult:
@@ -218,7 +224,9 @@ def _strengths(opened: Opened, alphas: Any, n_alphas: int, eps: float) -> np.nda
         if given.ndim != 1 or not given.size:
             raise ValueError(f"alphas has shape {given.shape}; a non-empty sequence of numbers was expected")
         if not (np.isfinite(given).all() and (given >= 0).all()):
-            raise ValueError("alphas holds a negative, NaN or infinite value; finite numbers >= 0 were expected")
+            raise ValueError(
+                "alphas holds a negative, NaN or infinite value; finite numbers >= 0 were expected"
+            )
         return np.sort(given)[::-1]
     if isinstance(n_alphas, bool) or not isinstance(n_alphas, (int, np.integer)) or n_alphas < 1:
         raise ValueError(f"n_alphas is {n_alphas!r}; a whole number >= 1 was expected")
@@ -262,7 +270,13 @@ def _packed(opened: Opened, done: list[tuple[float, Outcome]], monitor: Monitor)
         rows.append(full.support)
         kept = full.coef if full.low_rank is not None else full.coef[full.support]
         fits.append(replace(full, coef=kept, dual=None))
-    return PathResult(np.array([alpha for alpha, _ in done]), opened.problem.design.p, tuple(rows), tuple(fits), opened.library)
+    return PathResult(
+        np.array([alpha for alpha, _ in done]),
+        opened.problem.design.p,
+        tuple(rows),
+        tuple(fits),
+        opened.library,
+    )
 
 
 def _warn(done: list[tuple[float, Outcome]], expected: int, tol: float) -> None:

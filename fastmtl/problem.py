@@ -58,12 +58,20 @@ class Problem:
     @cached_property
     def free(self) -> Array:
         """Indices of features that neither a term of the penalty nor a sign constraint touches."""
-        return np.empty(0, dtype=np.int64) if self._positive else np.flatnonzero(self.penalty.free(self.design.p))
+        return (
+            np.empty(0, dtype=np.int64)
+            if self._positive
+            else np.flatnonzero(self.penalty.free(self.design.p))
+        )
 
     @cached_property
     def sign_free(self) -> Array:
         """Indices of features that only a sign constraint touches."""
-        return np.flatnonzero(self.penalty.free(self.design.p)) if self._positive else np.empty(0, dtype=np.int64)
+        return (
+            np.flatnonzero(self.penalty.free(self.design.p))
+            if self._positive
+            else np.empty(0, dtype=np.int64)
+        )
 
     @property
     def _positive(self) -> bool:

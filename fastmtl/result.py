@@ -185,9 +185,15 @@ class FitResult:
             Shapes that do not match, or a model of classes or counts, for which R^2 means little.
         """
         if self.loss in ("logistic", "multinomial", "poisson"):
-            raise ValueError(f"score is R^2, which means little for loss={self.loss!r}; judge predict(X) with a score of your own")
+            raise ValueError(
+                f"score is R^2, which means little for loss={self.loss!r}; judge predict(X) with a score of your own"
+            )
         Z = self.predict(X).reshape(-1, len(self.intercept))
-        Y = as_ndarray(Y, "Y").astype(np.float64).reshape(-1, 1) if np.ndim(Y) == 1 else as_ndarray(Y, "Y").astype(np.float64)
+        Y = (
+            as_ndarray(Y, "Y").astype(np.float64).reshape(-1, 1)
+            if np.ndim(Y) == 1
+            else as_ndarray(Y, "Y").astype(np.float64)
+        )
         if Y.shape != Z.shape:
             raise ValueError(f"Y has shape {Y.shape}, predictions have {Z.shape}; they must match")
         left = ((Y - Z) ** 2).sum(axis=0)
@@ -260,7 +266,9 @@ def write_archive(path: Any, kind: str, arrays: dict[str, np.ndarray], fits: Any
                 continue
             value = getattr(fit, entry.name)
             if entry.name == "low_rank":
-                arrays.update({} if value is None else {f"{name}_{i}": getattr(value, name) for name in FACTORS})
+                arrays.update(
+                    {} if value is None else {f"{name}_{i}": getattr(value, name) for name in FACTORS}
+                )
             elif entry.name in ARRAYS:
                 if value is not None:
                     arrays[f"{entry.name}_{i}"] = np.asarray(value)
@@ -274,7 +282,9 @@ def write_archive(path: Any, kind: str, arrays: dict[str, np.ndarray], fits: Any
         np.savez_compressed(file, header=np.array(header), **arrays)
 
 
-def read_archive(path: Any, kind: str) -> tuple[dict[str, np.ndarray], tuple[FitResult, ...], tuple[np.ndarray, ...]]:
+def read_archive(
+    path: Any, kind: str
+) -> tuple[dict[str, np.ndarray], tuple[FitResult, ...], tuple[np.ndarray, ...]]:
     """Read what `write_archive` wrote: its own arrays, the fits, and their rows.
 
     Raises

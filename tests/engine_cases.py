@@ -29,7 +29,9 @@ PENALTIES: dict[str, Penalty] = {
     "group_positive": Group(groups=[4, 4, 4], positive=True),
     "sparse_group": SparseGroup(groups=[4, 4, 4]),
     "sparse_group_rows": SparseGroup(tau=0.3),
-    "sparse_group_weights": SparseGroup(groups=[0, 1, 2] * 4, feature_weights=[np.inf] + [1.0] * 11, group_weights="sqrt"),
+    "sparse_group_weights": SparseGroup(
+        groups=[0, 1, 2] * 4, feature_weights=[np.inf] + [1.0] * 11, group_weights="sqrt"
+    ),
     "sparse_group_positive": SparseGroup(groups=[6, 6], tau=0.7, positive=True),
 }
 
@@ -73,7 +75,9 @@ LAYOUTS: dict[str, Callable[[np.ndarray], Any]] = {
 }
 
 
-def regression(n: int = 40, p: int = P, t: int = 3, seed: int = 0, active: int = 4) -> tuple[np.ndarray, np.ndarray]:
+def regression(
+    n: int = 40, p: int = P, t: int = 3, seed: int = 0, active: int = 4
+) -> tuple[np.ndarray, np.ndarray]:
     """Gaussian features with unequal means, a few true rows, unit noise."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, p)) + rng.uniform(-1, 1, p)

@@ -54,7 +54,10 @@ def test_layouts_agree(layout, standardize):
     given = LAYOUTS[layout](X)
     want = fastmtl.fit(X, Y, alpha=0.1, tol=1e-10, standardize=standardize)
     fit = fastmtl.fit(given, Y, alpha=0.1, tol=1e-10, standardize=standardize)
-    assert abs(fit.certificate.primal - want.certificate.primal) <= fit.certificate.gap + want.certificate.gap + 1e-12
+    assert (
+        abs(fit.certificate.primal - want.certificate.primal)
+        <= fit.certificate.gap + want.certificate.gap + 1e-12
+    )
     np.testing.assert_allclose(fit.coef, want.coef, atol=1e-5)
     np.testing.assert_allclose(np.asarray(fit.predict(given)), want.predict(X), atol=1e-4)
 
@@ -122,7 +125,9 @@ def test_standardize_penalises_deviations():
     a = fastmtl.fit(X, Y, alpha=0.1, standardize=True, tol=1e-12)
     b = fastmtl.fit(X / deviation, Y, alpha=0.1, tol=1e-12)
     np.testing.assert_allclose(a.coef * deviation[:, None], b.coef, atol=1e-6)
-    assert fastmtl.alpha_max(X, Y, standardize=True) == pytest.approx(fastmtl.alpha_max(X / deviation, Y), rel=1e-12)
+    assert fastmtl.alpha_max(X, Y, standardize=True) == pytest.approx(
+        fastmtl.alpha_max(X / deviation, Y), rel=1e-12
+    )
 
 
 def test_orthonormal_design_is_one_prox():
@@ -174,7 +179,13 @@ def test_small_shapes(shape):
 @pytest.mark.parametrize("penalty", ["l21", "l1", "sparse_group"])
 def test_awkward_columns(column, penalty):
     X, Y = regression()
-    X[:, 2] = {"zero": 0.0, "constant": 3.0, "duplicate": X[:, 1], "huge": X[:, 2] * 1e150, "tiny": X[:, 2] * 1e-150}[column]
+    X[:, 2] = {
+        "zero": 0.0,
+        "constant": 3.0,
+        "duplicate": X[:, 1],
+        "huge": X[:, 2] * 1e150,
+        "tiny": X[:, 2] * 1e-150,
+    }[column]
     for standardize in (False, True):
         alpha = 0.1 * fastmtl.alpha_max(X, Y, penalty, standardize=standardize)
         fit = fastmtl.fit(X, Y, penalty, alpha=alpha, standardize=standardize)
@@ -196,8 +207,13 @@ def test_warm_start_ends_at_once_and_cold_equals_warm():
     cold = fastmtl.fit(X, Y, alpha=0.05, tol=1e-9)
     warm = fastmtl.fit(X, Y, alpha=0.05, tol=1e-9, warm_start=cold)
     assert warm.n_iter == 0
-    far = fastmtl.fit(X, Y, alpha=0.05, tol=1e-9, warm_start=np.random.default_rng(0).standard_normal((30, 3)))
-    assert abs(far.certificate.primal - cold.certificate.primal) <= far.certificate.gap + cold.certificate.gap + 1e-12
+    far = fastmtl.fit(
+        X, Y, alpha=0.05, tol=1e-9, warm_start=np.random.default_rng(0).standard_normal((30, 3))
+    )
+    assert (
+        abs(far.certificate.primal - cold.certificate.primal)
+        <= far.certificate.gap + cold.certificate.gap + 1e-12
+    )
 
 
 def test_repeated_runs_are_bitwise_equal():
@@ -227,7 +243,9 @@ def test_agrees_with_scikit_learn(ratio, intercept):
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("name", ["group_sizes", "group_weights", "sparse_group", "sparse_group_positive", "l1_weights_positive"])
+@pytest.mark.parametrize(
+    "name", ["group_sizes", "group_weights", "sparse_group", "sparse_group_positive", "l1_weights_positive"]
+)
 def test_agrees_with_cvxpy(name):
     cp = pytest.importorskip("cvxpy")
     penalty = PENALTIES[name]

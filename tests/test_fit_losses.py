@@ -128,7 +128,12 @@ def test_agrees_with_scikit_learn():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         other = linear_model.LogisticRegression(
-            penalty="l1", C=1 / (len(X) * alpha), solver="liblinear", fit_intercept=False, tol=1e-10, max_iter=10_000
+            penalty="l1",
+            C=1 / (len(X) * alpha),
+            solver="liblinear",
+            fit_intercept=False,
+            tol=1e-10,
+            max_iter=10_000,
         ).fit(X, Y[:, 0])
     np.testing.assert_allclose(fit.coef, other.coef_.T, atol=1e-5)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cases import LOSSES, LossCase
 
 from fastmtl.losses import Huber, Logistic, Multinomial, Poisson, Squared, resolve
-
-from cases import LOSSES, LossCase
 
 EPS = np.finfo(float).eps
 
@@ -65,7 +64,9 @@ def test_hessian_majorises_along_any_direction(case):
     move = 1e-3 * predictions(case, 5)
     if isinstance(loss, Huber):
         move[np.abs(np.abs(z - y) - loss.delta) < 0.1] = 0.0
-    model = inner(loss.gradient(y, z), move, loss.joint) + 0.5 * inner(move, loss.hessian(y, z) * move, loss.joint)
+    model = inner(loss.gradient(y, z), move, loss.joint) + 0.5 * inner(
+        move, loss.hessian(y, z) * move, loss.joint
+    )
     change = loss.value(y, z + move) - loss.value(y, z)
     cubic = 1e-8 * (1 + np.abs(loss.hessian(y, z)).max())
     assert (change <= model + cubic).all()
@@ -115,7 +116,8 @@ def test_large_predictions_stay_finite_or_infinite_never_nan(case):
 
 
 @pytest.mark.parametrize(
-    ("loss", "y", "gone"), [(Logistic(), np.ones(5), 0.0), (Logistic(), np.zeros(5), 0.0), (Poisson(), np.zeros(5), 0.0)]
+    ("loss", "y", "gone"),
+    [(Logistic(), np.ones(5), 0.0), (Logistic(), np.zeros(5), 0.0), (Poisson(), np.zeros(5), 0.0)],
 )
 def test_an_intercept_that_is_not_attained_is_clipped_where_the_mean_loss_is_eps(loss, y, gone):
     offset = np.linspace(-1, 1, 5)

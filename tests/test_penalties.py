@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 from engine_cases import PENALTIES, P
-from fastmtl_kernels import reference
-from fastmtl_kernels._interface import BlockShrink
 
 from fastmtl.penalties import L1, L21, Group, SparseGroup, as_penalty
+from fastmtl_kernels import reference
+from fastmtl_kernels._interface import BlockShrink
 
 CASES = [pytest.param(penalty, id=name) for name, penalty in PENALTIES.items()]
 

@@ -17,7 +17,9 @@ EPS = np.finfo(float).eps
 SHAPES = [(60, 20, 8), (20, 60, 8), (30, 30, 5), (40, 6, 12), (25, 10, 1)]
 
 
-def draw(n: int, p: int, t: int, *, correlation: float = 0.0, rank: int = 3, snr: float = 2.0, seed: int = 0) -> Any:
+def draw(
+    n: int, p: int, t: int, *, correlation: float = 0.0, rank: int = 3, snr: float = 2.0, seed: int = 0
+) -> Any:
     """AR(1) features, a truth of low rank, noise with `snr` times less variance than the signal."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, p))
@@ -29,9 +31,15 @@ def draw(n: int, p: int, t: int, *, correlation: float = 0.0, rank: int = 3, snr
 
 def fitted(X: Any, Y: Any, fraction: float, **options: Any) -> Any:
     """Fit at a fraction of alpha_max."""
-    problem = {k: v for k, v in options.items() if k in ("sample_weight", "fit_intercept", "standardize", "scale", "offset")}
+    problem = {
+        k: v
+        for k, v in options.items()
+        if k in ("sample_weight", "fit_intercept", "standardize", "scale", "offset")
+    }
     alpha = fraction * fastmtl.alpha_max(X, Y, penalty="trace", **problem)
-    return fastmtl.fit(X, Y, penalty=Trace(alpha, ridge=options.pop("ridge", 0.0)), **{"tol": 1e-9, **options})
+    return fastmtl.fit(
+        X, Y, penalty=Trace(alpha, ridge=options.pop("ridge", 0.0)), **{"tol": 1e-9, **options}
+    )
 
 
 # --- the penalty ---------------------------------------------------------------------------------------------------
@@ -67,7 +75,9 @@ def test_dual_scale_is_the_edge_of_the_conjugates_domain():
     assert penalty.conjugate(a * (1 + 1e-12) * V) == np.inf
     assert penalty.dual_scale(0 * V) == np.inf and Trace(0.3, ridge=0.1).dual_scale(V) == np.inf
     limit, along = Trace(0.3, ridge=0.1).conjugate_along(V)
-    assert limit == np.inf and abs(along(0.7) - Trace(0.3, ridge=0.1).conjugate(0.7 * V)) <= 1e-12 * along(0.7)
+    assert limit == np.inf and abs(along(0.7) - Trace(0.3, ridge=0.1).conjugate(0.7 * V)) <= 1e-12 * along(
+        0.7
+    )
 
 
 def test_value_of_factors_is_the_value_of_their_product():
@@ -113,7 +123,9 @@ def test_the_table_of_shapes_certifies_to_1e_9(case, correlation):
     top = fastmtl.alpha_max(X, Y, penalty="trace")
     for fraction in (0.5, 0.1, 0.02):
         res = fastmtl.fit(X, Y, penalty="nuclear", alpha=fraction * top, tol=1e-9)
-        check = fastmtl.certify(X, Y, res.coef, res.intercept, penalty="trace", alpha=fraction * top, dual=res.dual)
+        check = fastmtl.certify(
+            X, Y, res.coef, res.intercept, penalty="trace", alpha=fraction * top, dual=res.dual
+        )
         assert check.relative_gap <= 1e-9 + 1e-13
 
 
@@ -126,7 +138,9 @@ def test_agrees_with_a_general_convex_solver(shape, ridge):
     alpha = 0.2 * fastmtl.alpha_max(X, Y, penalty="trace")
     W, b = cvxpy.Variable((shape[1], shape[2])), cvxpy.Variable((1, shape[2]))
     loss = cvxpy.sum_squares(Y - X @ W - np.ones((shape[0], 1)) @ b) / (2 * shape[0])
-    problem = cvxpy.Problem(cvxpy.Minimize(loss + alpha * cvxpy.normNuc(W) + ridge / 2 * cvxpy.sum_squares(W)))
+    problem = cvxpy.Problem(
+        cvxpy.Minimize(loss + alpha * cvxpy.normNuc(W) + ridge / 2 * cvxpy.sum_squares(W))
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         problem.solve(solver="SCS", eps=1e-9, max_iters=200_000)
@@ -140,7 +154,9 @@ def test_one_task_is_the_norm_of_one_vector():
     X, Y = draw(30, 12, 1)
     alpha = 0.3 * fastmtl.alpha_max(X, Y, penalty="trace")
     res = fastmtl.fit(X, Y[:, 0], penalty="trace", alpha=alpha, tol=1e-12)
-    group = fastmtl.fit(X, Y[:, 0], penalty=fastmtl.penalties.Group(alpha, groups=[list(range(12))]), tol=1e-12)
+    group = fastmtl.fit(
+        X, Y[:, 0], penalty=fastmtl.penalties.Group(alpha, groups=[list(range(12))]), tol=1e-12
+    )
     np.testing.assert_allclose(res.coef, group.coef, atol=1e-6 * np.abs(res.coef).max())
     assert res.predict(X).shape == (30,) and res.rank == 1
 
@@ -168,13 +184,17 @@ def test_integer_sample_weights_are_repeated_rows():
     weights = np.random.default_rng(0).integers(0, 4, 40)
     alpha = 0.1 * fastmtl.alpha_max(X, Y, penalty="trace", sample_weight=weights)
     weighted = fastmtl.fit(X, Y, penalty="trace", alpha=alpha, sample_weight=weights, tol=1e-12)
-    repeated = fastmtl.fit(np.repeat(X, weights, axis=0), np.repeat(Y, weights, axis=0), penalty="trace", alpha=alpha, tol=1e-12)
+    repeated = fastmtl.fit(
+        np.repeat(X, weights, axis=0), np.repeat(Y, weights, axis=0), penalty="trace", alpha=alpha, tol=1e-12
+    )
     np.testing.assert_allclose(weighted.coef, repeated.coef, atol=1e-6 * np.abs(repeated.coef).max())
     np.testing.assert_allclose(weighted.intercept, repeated.intercept, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(60, 20, 8), (20, 60, 8)])
-@pytest.mark.parametrize("options", [{}, {"standardize": True}, {"fit_intercept": False}, {"scale": "sum"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"standardize": True}, {"fit_intercept": False}, {"scale": "sum"}], ids=str
+)
 def test_every_kind_of_design_gives_the_same_fit(shape, options, tmp_path):
     import scipy.sparse as sparse
 
@@ -182,7 +202,12 @@ def test_every_kind_of_design_gives_the_same_fit(shape, options, tmp_path):
     X[np.abs(X) < 0.3] = 0.0
     np.save(tmp_path / "x.npy", X)
     reference = fitted(X, Y, 0.1, **options)
-    alike = [np.asfortranarray(X), sparse.csr_matrix(X), sparse.csc_matrix(X), np.load(tmp_path / "x.npy", mmap_mode="r")]
+    alike = [
+        np.asfortranarray(X),
+        sparse.csr_matrix(X),
+        sparse.csc_matrix(X),
+        np.load(tmp_path / "x.npy", mmap_mode="r"),
+    ]
     for other in [*alike, np.repeat(X, 2, axis=1)[:, ::2]]:
         res = fitted(other, Y, 0.1, **options)
         assert res.status is fastmtl.Status.OPTIMAL
@@ -336,7 +361,9 @@ def test_a_row_sparse_fit_has_factors_too():
 # --- the other solvers ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("penalty", [Trace(1.0), Trace(1.0, ridge=0.1), L21(1.0), fastmtl.penalties.L1(1.0)], ids=str)
+@pytest.mark.parametrize(
+    "penalty", [Trace(1.0), Trace(1.0, ridge=0.1), L21(1.0), fastmtl.penalties.L1(1.0)], ids=str
+)
 @pytest.mark.parametrize("shape", [(40, 15, 6), (15, 30, 4)])
 def test_proximal_gradient_agrees_with_the_special_solvers(penalty, shape):
     from fastmtl._door import open_problem
@@ -354,7 +381,9 @@ def test_proximal_gradient_agrees_with_the_special_solvers(penalty, shape):
     assert abs(general.certificate.primal - special.certificate.primal) <= bound
 
 
-@pytest.mark.parametrize("options", [{}, {"ridge": 0.2}, {"fit_intercept": False}, {"sample_weight": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"ridge": 0.2}, {"fit_intercept": False}, {"sample_weight": True}], ids=str
+)
 @pytest.mark.parametrize("fraction", [1.5, 0.4, 0.1])
 def test_the_matrix_free_solver_agrees(options, fraction, monkeypatch):
     from fastmtl.solvers.spectral import left_subspace
@@ -369,7 +398,9 @@ def test_the_matrix_free_solver_agrees(options, fraction, monkeypatch):
     assert free.n_iter >= plain.n_iter
     bound = free.certificate.gap + plain.certificate.gap + 1e-13
     assert abs(free.certificate.primal - plain.certificate.primal) <= bound
-    assert fitted(X, Y, fraction, warm_start=free, **{**options, "tol": 1e-8}).certificate.relative_gap <= 1e-8
+    assert (
+        fitted(X, Y, fraction, warm_start=free, **{**options, "tol": 1e-8}).certificate.relative_gap <= 1e-8
+    )
 
 
 def test_the_matrix_free_solver_compresses_a_crowded_subspace(monkeypatch):

@@ -169,7 +169,9 @@ def test_gradient_and_curvature_match_differences_of_the_value(n, p, ridge):
     system.prepare()
     h = 1e-4
     slope = (value(h) - value(-h)) / (2 * h)
-    assert abs(slope - np.vdot(system.gradient, P)) <= 1e-6 * np.linalg.norm(system.gradient) * np.linalg.norm(P)
+    assert abs(slope - np.vdot(system.gradient, P)) <= 1e-6 * np.linalg.norm(
+        system.gradient
+    ) * np.linalg.norm(P)
     s = system.iterate.scales
     M = (V.T @ P) / s[:, None]
     Z = P - V @ M
@@ -193,7 +195,9 @@ def test_rotations_of_the_factor_are_null_directions():
     product = system.multiply(turn, model.target @ turn)
     scale = np.abs(system.K).max() * np.linalg.norm(turn)
     assert abs(np.vdot(product, turn)) <= 1e-12 * scale * np.linalg.norm(turn)
-    assert abs(np.vdot(system.gradient, turn)) <= 1e-12 * np.linalg.norm(system.gradient) * np.linalg.norm(turn)
+    assert abs(np.vdot(system.gradient, turn)) <= 1e-12 * np.linalg.norm(system.gradient) * np.linalg.norm(
+        turn
+    )
 
 
 def test_retraction_moves_omega_to_first_order_and_keeps_columns_orthogonal():
@@ -279,7 +283,9 @@ def test_top_eigenpairs_are_those_above_the_floor(t):
     S = root.T @ root
     values = np.linalg.eigvalsh(S)
     for kept in {1, t // 10, t // 2, t}:
-        floor = 0.0 if kept == t else float(0.5 * (values[-kept - 1] + values[-kept]) if kept else 2 * values[-1])
+        floor = (
+            0.0 if kept == t else float(0.5 * (values[-kept - 1] + values[-kept]) if kept else 2 * values[-1])
+        )
         found, vectors = top_eigenpairs(S, floor)
         assert len(found) == kept
         np.testing.assert_allclose(S @ vectors, vectors * found, atol=1e-13 * values[-1])

@@ -10,7 +10,9 @@ import pytest
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "low_rank_network.py"
 
 
-def test_no_trained_network_beats_the_certified_fit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_no_trained_network_beats_the_certified_fit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     spec = importlib.util.spec_from_file_location("low_rank_network", EXAMPLE)
     assert spec is not None and spec.loader is not None
     example = importlib.util.module_from_spec(spec)

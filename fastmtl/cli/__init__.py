@@ -80,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     _path(commands)
     info = _simple(commands, "info", "versions, threads, GPU and the folder of compiled code", _run_info)
     info.add_argument(
-        "--calibrate", action="store_true", help="measure the speeds by which backend='auto' decides, and store them"
+        "--calibrate",
+        action="store_true",
+        help="measure the speeds by which backend='auto' decides, and store them",
     )
     _simple(commands, "warmup", "compile the kernels now, so that the first fit does not wait", _run_warmup)
     return parser

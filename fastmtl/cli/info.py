@@ -81,7 +81,11 @@ def _speeds() -> str:
     from .. import _cost
 
     place = _cost.folder() / "speeds.json"
-    return f"{place}" if place.exists() else "defaults; python -m fastmtl info --calibrate measures this machine's"
+    return (
+        f"{place}"
+        if place.exists()
+        else "defaults; python -m fastmtl info --calibrate measures this machine's"
+    )
 
 
 def _cache_folder() -> str:

@@ -37,7 +37,12 @@ def rank_update(target: Array, panel: Array) -> None:
 
 
 def accumulate(
-    panels: Panels, centre: Array | None, correct: Callable[[Array, Array], None], order: int, dtype: type, early: bool = False
+    panels: Panels,
+    centre: Array | None,
+    correct: Callable[[Array, Array], None],
+    order: int,
+    dtype: type,
+    early: bool = False,
 ) -> Array:
     """Sum of the panels' squares, centred: afterwards by `correct` where that is harmless, else panel by panel.
 

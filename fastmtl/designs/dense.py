@@ -38,7 +38,12 @@ class DenseDesign(Design):
         parts = flops if self._direct else panels(length, 8 * width)
         for part in parts:
             block = self.X[part] if self._by_rows else self.X[:, part]
-            yield part, block if self._direct else np.asarray(block, dtype=np.float64, order="C" if self._by_rows else "F")
+            yield (
+                part,
+                block
+                if self._direct
+                else np.asarray(block, dtype=np.float64, order="C" if self._by_rows else "F"),
+            )
 
     def correlate(self, R: Array) -> Array:
         t = R.shape[1]
@@ -92,7 +97,9 @@ class DenseDesign(Design):
             if weight is None:
                 out[target] += np.einsum("ij,ij->j", block, block)
             else:
-                out[target] += np.einsum("i,ij,ij->j", weight[part] if self._by_rows else weight, block, block)
+                out[target] += np.einsum(
+                    "i,ij,ij->j", weight[part] if self._by_rows else weight, block, block
+                )
         return out
 
     def _square_panels(self, length: int, order: int, converted: bool) -> list[slice]:

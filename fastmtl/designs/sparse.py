@@ -75,4 +75,6 @@ class SparseDesign(Design):
     def check_finite(self, name: str = "X") -> None:
         bad = ~np.isfinite(self.X.data)
         if bad.any():
-            raise ValueError(f"{name} holds {self.X.data[bad][0]} among its stored entries; every entry must be finite")
+            raise ValueError(
+                f"{name} holds {self.X.data[bad][0]} among its stored entries; every entry must be finite"
+            )

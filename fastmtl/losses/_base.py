@@ -112,7 +112,9 @@ def log_mean_exp(x: Array, weights: Array) -> float:
     """Logarithm of the weighted mean of `e^x`, without overflow."""
     x = np.broadcast_to(x, np.shape(weights))
     top = float(np.max(x[weights > 0]))
-    return top + float(np.log(np.sum(weights * np.exp(np.where(weights > 0, x - top, 0.0))) / np.sum(weights)))
+    return top + float(
+        np.log(np.sum(weights * np.exp(np.where(weights > 0, x - top, 0.0))) / np.sum(weights))
+    )
 
 
 def monotone_root(

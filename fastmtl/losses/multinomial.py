@@ -56,7 +56,9 @@ class Multinomial(Loss):
         onehot = (array[:, None] == labels[None, :]).astype(np.float64)
         if not onehot.any(axis=1).all():
             stray = array[~onehot.any(axis=1)][0]
-            raise ValueError(f"{what} has the label {stray!r}, which is not among the classes {labels.tolist()}.")
+            raise ValueError(
+                f"{what} has the label {stray!r}, which is not among the classes {labels.tolist()}."
+            )
         return onehot
 
     def value(self, y: Array, z: Array) -> Array:
@@ -83,7 +85,9 @@ class Multinomial(Loss):
         slack = 8 * EPS * np.shape(u)[-1]
         inside = (v >= -slack).all(axis=-1) & (np.abs(u.sum(axis=-1)) <= slack)
         safe = np.where(v > 0, u, 1.0 - y)
-        return np.where(inside, np.sum(np.maximum(v, 0.0) * np.where(y > 0, np.log1p(safe), _log(safe)), axis=-1), np.inf)
+        return np.where(
+            inside, np.sum(np.maximum(v, 0.0) * np.where(y > 0, np.log1p(safe), _log(safe)), axis=-1), np.inf
+        )
 
     def project_dual(self, y: Array, u: Array) -> Array:
         """u with `y + u` moved to the nearest point of the simplex."""

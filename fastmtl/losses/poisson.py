@@ -31,7 +31,9 @@ class Poisson(Loss):
     def encode(self, y: Array, what: str) -> Array:
         array = as_real(y, what)
         if array.size and array.min() < 0:
-            raise ValueError(f"{what} holds {array.min():g}; the Poisson loss expects counts >= 0: remove or correct it.")
+            raise ValueError(
+                f"{what} holds {array.min():g}; the Poisson loss expects counts >= 0: remove or correct it."
+            )
         return array
 
     def value(self, y: Array, z: Array) -> Array:

@@ -32,7 +32,9 @@ class Squared(Loss):
         array = np.asarray(y)
         if array.dtype in (np.float32, np.float64):
             if not np.isfinite(array).all():
-                raise ValueError(f"{what} contains NaN or infinity, expected finite numbers; remove those rows.")
+                raise ValueError(
+                    f"{what} contains NaN or infinity, expected finite numbers; remove those rows."
+                )
             return array
         return as_real(array, what)
 

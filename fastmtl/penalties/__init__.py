@@ -13,7 +13,14 @@ from .trace import Trace
 
 __all__ = ["L1", "L21", "Group", "Lowered", "Penalty", "SparseGroup", "Trace", "as_penalty"]
 
-NAMES: dict[str, type[Penalty]] = {"l21": L21, "l1": L1, "group": Group, "sparse_group": SparseGroup, "trace": Trace, "nuclear": Trace}
+NAMES: dict[str, type[Penalty]] = {
+    "l21": L21,
+    "l1": L1,
+    "group": Group,
+    "sparse_group": SparseGroup,
+    "trace": Trace,
+    "nuclear": Trace,
+}
 
 
 def as_penalty(penalty: str | Penalty, alpha: float | None, *, need_alpha: bool = True) -> Any:
@@ -39,16 +46,22 @@ def as_penalty(penalty: str | Penalty, alpha: float | None, *, need_alpha: bool 
         if penalty not in NAMES:
             raise ValueError(f"penalty is {penalty!r}; known names are {', '.join(sorted(NAMES))}")
         if penalty == "group":
-            raise ValueError("penalty='group' needs its groups; pass penalty=fastmtl.penalties.Group(groups=...)")
+            raise ValueError(
+                "penalty='group' needs its groups; pass penalty=fastmtl.penalties.Group(groups=...)"
+            )
         made: Penalty = NAMES[penalty]()
     elif isinstance(penalty, Penalty):
         made = penalty
     else:
-        raise TypeError(f"penalty is {penalty!r}; pass a name ({', '.join(sorted(NAMES))}) or a fastmtl.penalties object")
+        raise TypeError(
+            f"penalty is {penalty!r}; pass a name ({', '.join(sorted(NAMES))}) or a fastmtl.penalties object"
+        )
     if alpha is not None and made.alpha is not None:
         raise ValueError(f"alpha is given twice: {alpha} and in {made}; give it in one place")
     if alpha is not None:
         made = made.with_alpha(alpha)
     if need_alpha and made.alpha is None:
-        raise ValueError("alpha is missing; pass alpha=..., for instance a fraction of fastmtl.alpha_max(X, Y, ...)")
+        raise ValueError(
+            "alpha is missing; pass alpha=..., for instance a fraction of fastmtl.alpha_max(X, Y, ...)"
+        )
     return made

@@ -131,9 +131,13 @@ def round_up(value: float) -> float:
 def check_alpha(alpha: Any, name: str = "alpha") -> float:
     """A finite, non-negative float, or an error naming the argument."""
     if isinstance(alpha, (bool, np.bool_)) or not isinstance(alpha, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} is {alpha!r}, a number was expected; see fastmtl.alpha_max for the useful range")
+        raise TypeError(
+            f"{name} is {alpha!r}, a number was expected; see fastmtl.alpha_max for the useful range"
+        )
     if not (math.isfinite(alpha) and alpha >= 0):
-        raise ValueError(f"{name} is {alpha}, a finite number >= 0 was expected; see fastmtl.alpha_max for the useful range")
+        raise ValueError(
+            f"{name} is {alpha}, a finite number >= 0 was expected; see fastmtl.alpha_max for the useful range"
+        )
     return float(alpha)
 
 
@@ -155,5 +159,7 @@ def check_weights(weights: Any, name: str) -> tuple[float, ...] | None:
         raise ValueError(f"{name} has shape {array.shape}, one weight each was expected; pass a 1-D sequence")
     if np.isnan(array).any() or (array < 0).any():
         bad = int(np.flatnonzero(np.isnan(array) | (array < 0))[0])
-        raise ValueError(f"{name}[{bad}] is {array[bad]}; weights must be >= 0 (0 = never penalised, inf = excluded)")
+        raise ValueError(
+            f"{name}[{bad}] is {array[bad]}; weights must be >= 0 (0 = never penalised, inf = excluded)"
+        )
     return tuple(array.tolist())

@@ -42,7 +42,9 @@ def parse_groups(groups: Any, p: int) -> tuple[np.ndarray | None, np.ndarray]:
             if g.size == 0:
                 raise ValueError(f"groups[{b}] is empty; every group needs at least one feature")
             if g.dtype.kind not in "iu":
-                raise ValueError(f"groups[{b}] has dtype {g.dtype}; index lists hold integer feature positions")
+                raise ValueError(
+                    f"groups[{b}] has dtype {g.dtype}; index lists hold integer feature positions"
+                )
         order = np.concatenate(lists).astype(np.int64)
         if len(order) != p or not np.array_equal(np.sort(order), np.arange(p)):
             raise ValueError(
@@ -78,7 +80,10 @@ def freeze_groups(groups: Any) -> Any:
         return None
     if isinstance(groups, (str, bytes)) or not hasattr(groups, "__iter__"):
         raise ValueError(f"groups is {groups!r}; give labels per feature, sizes, or a list of index lists")
-    return tuple(tuple(np.asarray(g).tolist()) if np.ndim(g) else (g.item() if hasattr(g, "item") else g) for g in groups)
+    return tuple(
+        tuple(np.asarray(g).tolist()) if np.ndim(g) else (g.item() if hasattr(g, "item") else g)
+        for g in groups
+    )
 
 
 def group_strengths(weights: Any, ptr: np.ndarray) -> np.ndarray:
@@ -144,7 +149,9 @@ class Group(BlockPenalty):
     ) -> None:
         object.__setattr__(self, "alpha", None if alpha is None else check_alpha(alpha))
         if groups is None:
-            raise ValueError("groups is None; the group penalty needs labels per feature, sizes, or index lists")
+            raise ValueError(
+                "groups is None; the group penalty needs labels per feature, sizes, or index lists"
+            )
         object.__setattr__(self, "groups", freeze_groups(groups))
         object.__setattr__(self, "group_weights", check_group_weights(group_weights))
         object.__setattr__(self, "l1_ratio", check_fraction(l1_ratio, "l1_ratio"))

@@ -51,7 +51,9 @@ class RowPenalty(BlockPenalty):
 
     def check(self, p: int, t: int) -> None:
         if self.feature_weights is not None and len(self.feature_weights) != p:
-            raise ValueError(f"feature_weights has {len(self.feature_weights)} entries, X has {p} features; give one each")
+            raise ValueError(
+                f"feature_weights has {len(self.feature_weights)} entries, X has {p} features; give one each"
+            )
 
     def _row_strengths(self, p: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Block pointers, norm and ridge strengths of single rows, and the mask of excluded rows."""

@@ -69,7 +69,9 @@ class SparseGroup(BlockPenalty):
 
     def check(self, p: int, t: int) -> None:
         if self.feature_weights is not None and len(self.feature_weights) != p:
-            raise ValueError(f"feature_weights has {len(self.feature_weights)} entries, X has {p} features; give one each")
+            raise ValueError(
+                f"feature_weights has {len(self.feature_weights)} entries, X has {p} features; give one each"
+            )
         check_weight_count(self.group_weights, self._blocks(p)[1])
 
     def _blocks(self, p: int) -> tuple[np.ndarray | None, np.ndarray]:

@@ -82,7 +82,9 @@ class CrossProducts:
 
     def check(self, problem: Problem, rows: Array, coef: Array) -> Check:
         """The certificate of coefficients on held rows, with an allowance for the rounding of cross-products."""
-        gradient = self.moments - self._columns[self.place[rows]].T @ coef if len(rows) else self.moments.copy()
+        gradient = (
+            self.moments - self._columns[self.place[rows]].T @ coef if len(rows) else self.moments.copy()
+        )
         linear = float(np.vdot(self.moments[rows], coef))
         cross = self.square - linear
         square = max(cross - float(np.vdot(gradient[rows], coef)), 0.0)
@@ -92,6 +94,10 @@ class CrossProducts:
         bound = scaled_bound(problem, V, unit * cross, unit * square)
         allowance = ROUNDING * float(np.finfo(np.float64).eps) * unit * self.square
         certificate = assemble(
-            problem, loss + penalty_value(problem, coef, rows), bound, is_zero=not coef.any(), allowance=allowance
+            problem,
+            loss + penalty_value(problem, coef, rows),
+            bound,
+            is_zero=not coef.any(),
+            allowance=allowance,
         )
         return Check(certificate, V, None, None, bound, loss)

@@ -18,7 +18,9 @@ GRAM_EPOCHS = 15
 class GramForm:
     """Descent on `1/2 |Y - XW|^2 + penalty(W)` through G = X'X: an epoch does not depend on n."""
 
-    def __init__(self, kernels: Any, gram: Array, gradient: Array, coef: Array, constant: float, shrink: BlockShrink) -> None:
+    def __init__(
+        self, kernels: Any, gram: Array, gradient: Array, coef: Array, constant: float, shrink: BlockShrink
+    ) -> None:
         t = coef.shape[1]
         # Compiled sweeps of few tasks read whole columns.
         order = "F" if t < 8 else "C"
@@ -64,7 +66,9 @@ class GramForm:
 class ResidualForm:
     """Descent through the residual: nothing of size s x s, an epoch costs two products with the gathered columns."""
 
-    def __init__(self, kernels: Any, data: Array, target: Array, residual: Array, coef: Array, shrink: BlockShrink) -> None:
+    def __init__(
+        self, kernels: Any, data: Array, target: Array, residual: Array, coef: Array, shrink: BlockShrink
+    ) -> None:
         self.kernels, self.shrink = kernels, shrink
         self.columns = kernels.prepare_columns(data, shrink)
         self.residual = np.array(residual, order="F")
@@ -87,7 +91,9 @@ class ResidualForm:
         gradient = self.columns.data @ self.residual
         # <linear, W> = <Y, XW> = <Y, Y - R>: no product with Y is needed.
         cross = 2.0 * self.constant - float(np.vdot(self.target, self.residual))
-        self.gap = self.kernels.duality_gap(gradient, gradient, self.coef, self._shifted(gradient, cross), self.shrink)
+        self.gap = self.kernels.duality_gap(
+            gradient, gradient, self.coef, self._shifted(gradient, cross), self.shrink
+        )
         return self.gap if self.moved > 0.0 else min(self.gap, 0.0)
 
     def _shifted(self, gradient: Array, linear_dot_coef: float) -> float:
@@ -105,7 +111,6 @@ class ResidualForm:
     def restore(self, coef: Array, residual: Array) -> None:
         """Move to a state."""
         self.coef[...], self.residual[...] = coef, residual
-
 
     def follow(self, coef: Array) -> Array:
         """The residual at other coefficients."""

@@ -77,9 +77,10 @@ class Gathered:
         return raw, profile
 
     def _sparse_profile(self, cols: Array) -> Array:
-        if self._moments is None:
-            self._moments = self.problem.design.correlate(self.problem.weighted(self._pinv.T))
-        return self._moments[cols].T
+        moments = self._moments
+        if moments is None:
+            moments = self._moments = self.problem.design.correlate(self.problem.weighted(self._pinv.T))
+        return moments[cols].T
 
     def _grown(self, fresh: Array, kept: Array) -> Array:
         s = len(self.features)

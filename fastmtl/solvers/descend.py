@@ -15,7 +15,11 @@ DEPTH = 5
 
 
 def descend(
-    form: GramForm | ResidualForm, tol: float, max_epochs: int, late: Callable[[], bool], guess: Array | None = None
+    form: GramForm | ResidualForm,
+    tol: float,
+    max_epochs: int,
+    late: Callable[[], bool],
+    guess: Array | None = None,
 ) -> float:
     """Descend until the duality gap of the restricted problem is at most `tol`.
 

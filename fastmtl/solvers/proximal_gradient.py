@@ -100,7 +100,11 @@ def _step(smooth: Smooth, prox: Callable[[Array, float], Array], state: Step) ->
         square = float(np.vdot(move, move))
         bound = value + float(np.vdot(gradient, move)) + 0.5 * curvature * square
         # Within rounding of the value the comparison means nothing: accept.
-        if square == 0.0 or smooth.value(new) <= bound + 4e-16 * abs(value) or not math.isfinite(2.0 * curvature):
+        if (
+            square == 0.0
+            or smooth.value(new) <= bound + 4e-16 * abs(value)
+            or not math.isfinite(2.0 * curvature)
+        ):
             break
         curvature *= 2.0
     if float(np.vdot(S - new, new - W)) > 0.0:
@@ -184,7 +188,9 @@ class LossTerm:
         problem = self.problem
         Z = np.zeros(problem.Y.shape) + problem.null_intercepts
         steepest = float(problem.loss.hessian(problem.Y, problem.shifted(Z)).max(initial=0.0))
-        squared = Problem(problem.design, problem.dual_direction(Z), problem.penalty, problem.omega, problem.fit_intercept)
+        squared = Problem(
+            problem.design, problem.dual_direction(Z), problem.penalty, problem.omega, problem.fit_intercept
+        )
         return max(steepest, 1e-8) * DataTerm(squared).curvature()
 
 
@@ -212,10 +218,16 @@ class _Run:
     def solve(self, start: tuple[Array, Array] | None) -> Outcome:
         """Step and certify, and keep the best iterate when interrupted."""
         problem, settings = self.problem, self.settings
-        W = np.zeros((problem.design.p, problem.n_tasks)) if start is None else np.array(start[0], dtype=np.float64)
+        W = (
+            np.zeros((problem.design.p, problem.n_tasks))
+            if start is None
+            else np.array(start[0], dtype=np.float64)
+        )
         try:
             if not self.certify(W):
-                accelerate(self.smooth, self.prox, W, max_iter=settings.max_iter * CHECK_EVERY, stop=self.stop)
+                accelerate(
+                    self.smooth, self.prox, W, max_iter=settings.max_iter * CHECK_EVERY, stop=self.stop
+                )
         except KeyboardInterrupt:
             if self.best is None:
                 raise

@@ -67,7 +67,14 @@ def row_newton(quadratic: Quadratic, shrink: BlockShrink) -> Array:
 
 
 def _line_search(
-    quadratic: Quadratic, shrink: BlockShrink, blocks: Array, sizes: Array, eta: Array, state: _Active, gradient: Array, direction: Array
+    quadratic: Quadratic,
+    shrink: BlockShrink,
+    blocks: Array,
+    sizes: Array,
+    eta: Array,
+    state: _Active,
+    gradient: Array,
+    direction: Array,
 ) -> tuple[Array, Array, _Active] | None:
     """Backtrack along the projected step; blocks that reach zero are dropped."""
     step = 1.0
@@ -88,9 +95,8 @@ class _Active:
     """The restricted problem on some blocks, factored at given norms."""
 
     def __init__(self, quadratic: Quadratic, shrink: BlockShrink, blocks: Array, sizes: Array) -> None:
-        self.rows = (
-            blocks if len(shrink.l2) == len(shrink.l1) else np.concatenate([np.arange(shrink.ptr[b], shrink.ptr[b + 1]) for b in blocks])
-        )
+        spans = [np.arange(shrink.ptr[b], shrink.ptr[b + 1]) for b in blocks]
+        self.rows = blocks if len(shrink.l2) == len(shrink.l1) else np.concatenate(spans)
         self.sizes = sizes[blocks]
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
         self.G = quadratic.gram[0][np.ix_(self.rows, self.rows)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -62,9 +63,13 @@ class WorkingSet:
             status = verdict(check.certificate, self.settings.tol, eps) or Status.STALLED
         full = np.zeros((problem.design.p, problem.n_tasks), dtype=coef.dtype)
         full[rows] = coef
-        return Outcome(full, intercept, check.certificate, status, found.n_iter, lambda: dual_point(problem, check))
+        return Outcome(
+            full, intercept, check.certificate, status, found.n_iter, lambda: dual_point(problem, check)
+        )
 
-    def run_path(self, problem: Problem, penalties: Iterable[Penalty], start: tuple[Array, Array] | None = None) -> Iterator[Outcome]:
+    def run_path(
+        self, problem: Problem, penalties: Iterable[Penalty], start: tuple[Array, Array] | None = None
+    ) -> Iterator[Outcome]:
         """Solve for one penalty after the other, each from the last, sharing all that depends on the data alone.
 
         With more tasks than samples the outcomes are certified on the rotated problem, which has the same optimum.
@@ -103,12 +108,17 @@ def task_rotation(problem: Problem) -> tuple[Problem, Array] | None:
 def _rotated_back(found: Outcome, Q: Array) -> tuple[Array, Array, Array]:
     """Active rows, their coefficients and the intercepts of an outcome in the tasks as given."""
     rows, dtype = np.flatnonzero(found.coef.any(axis=1)), found.coef.dtype
-    return rows, (found.coef[rows] @ Q.T).astype(dtype, copy=False), (found.intercept @ Q.T).astype(dtype, copy=False)
+    return (
+        rows,
+        (found.coef[rows] @ Q.T).astype(dtype, copy=False),
+        (found.intercept @ Q.T).astype(dtype, copy=False),
+    )
 
 
 def dual_point(problem: Problem, check: Check) -> Array:
     """The dual point theta (n, t) behind a bound, in the units of the residual."""
-    theta = check.bound.scale * check.direction
+    direction: Any = check.direction
+    theta = check.bound.scale * direction
     if problem.root is None:
         return theta
     return np.divide(theta, problem.root, out=np.zeros_like(theta), where=problem.root > 0)
@@ -118,7 +128,12 @@ class _Run:
     """One run: the iterate and what is kept between outer iterations."""
 
     def __init__(
-        self, settings: Settings, problem: Problem, start: tuple[Array, Array] | None, *, caching: bool = False
+        self,
+        settings: Settings,
+        problem: Problem,
+        start: tuple[Array, Array] | None,
+        *,
+        caching: bool = False,
     ) -> None:
         self.caching, self.cache, self.known = caching, None, None
         self.before = self.last = None
@@ -168,7 +183,9 @@ class _Run:
         self.problem.__dict__.update(kept)
         self.form = penalty.lower(before.design.p)  # type: ignore[assignment]
         self.gathered.problem = self.problem
-        self.rule = max(0.5, min(1.0, 2.0 - before.penalty.alpha / penalty.alpha)) if penalty.alpha else 1.0
+        self.rule = (
+            max(0.5, min(1.0, 2.0 - (before.penalty.alpha or 0.0) / penalty.alpha)) if penalty.alpha else 1.0
+        )
         self.iteration = 0
         self.before, self.last = self.last, (self.rows, self.coef)
         if self.known is not None:
@@ -252,13 +269,19 @@ class _Run:
     def _choose(self, check: Check) -> bool:
         """Next working set: the active blocks, those near their bound, and the worst violators; whether any is new."""
         V = check.scores if self.form.order is None else check.scores[self.form.order]
-        shrink = BlockShrink(self.form.ptr, self.form.l1, self.form.l2, np.zeros_like(self.form.l2), self.form.positive)
+        shrink = BlockShrink(
+            self.form.ptr, self.form.l1, self.form.l2, np.zeros_like(self.form.l2), self.form.positive
+        )
         scores = self.kernels.block_scores(V, shrink)
         scores[~self.usable] = 0.0
         inside = np.zeros(len(scores), dtype=bool)
         inside[self.blocks] = True
         starts = np.searchsorted(self._block_of_row, self.blocks)
-        used = np.add.reduceat(self.coef.any(axis=1), starts) > 0 if len(self.blocks) else np.zeros(0, dtype=bool)
+        used = (
+            np.add.reduceat(self.coef.any(axis=1), starts) > 0
+            if len(self.blocks)
+            else np.zeros(0, dtype=bool)
+        )
         violators = np.flatnonzero((scores > self.rule) & ~inside)
         self.rule = 1.0
         limit = max(int(GROWTH * used.sum()), self._first_size())
@@ -310,27 +333,32 @@ class _Run:
         return BlockShrink(ptr, l1, l2, form.ridge[self.blocks] / unit, form.positive)
 
     def _descend(self, check: Check, tol: float) -> None:
-        problem, shrink = self.problem, self._shrink()
         if not len(self.rows):
             return
         self.gathered.select(self.rows)
-        active = max(int(self.coef.any(axis=1).sum()), len(self.rows) // 2)
-        data, s = self.gathered.data, len(self.rows)
-        if self.cache is not None and not (self.cache.hold(problem, self.rows) and check.scores is not None):
-            self.cache, self.caching = None, True
-        if self.cache is not None:
-            gradient = check.scores[self.rows] / problem.unit
-            form = GramForm(self.kernels, self.cache.gram(self.rows), gradient, self.coef, 0.5 * self.cache.square, shrink)
-        elif data is None or gram_pays(problem.design.n, s, self.gathered.n_new_in_gram(), active, problem.n_tasks):
-            gradient = check.scores[self.rows] / problem.unit
-            constant = 0.5 * float(np.vdot(problem_target(problem), problem_target(problem)))
-            form = GramForm(self.kernels, self.gathered.gram(), gradient, self.coef, constant, shrink)
-        else:
-            residual = problem_target(problem) - data.T @ self.coef if check.residual is None else check.residual
-            form = ResidualForm(self.kernels, data, problem_target(problem), residual, self.coef, shrink)
+        form = self._restricted(check)
         descend(form, tol, MAX_EPOCHS, self.settings.monitor.late, self._guess())
         self.coef = np.ascontiguousarray(form.coef)
         self._refit_unpenalised()
+
+    def _restricted(self, check: Check) -> GramForm | ResidualForm:
+        """The problem on the working set, in the form that costs less."""
+        problem, shrink, target = self.problem, self._shrink(), problem_target(self.problem)
+        data, s = self.gathered.data, len(self.rows)
+        if self.cache is not None and not self.cache.hold(problem, self.rows):
+            self.cache = None
+        active = max(int(self.coef.any(axis=1).sum()), s // 2)
+        if self.cache is not None:
+            gram = self.cache.gram(self.rows)
+        elif data is None or gram_pays(
+            problem.design.n, s, self.gathered.n_new_in_gram(), active, problem.n_tasks
+        ):
+            gram = self.gathered.gram()
+        else:
+            residual = target - data.T @ self.coef if check.residual is None else check.residual
+            return ResidualForm(self.kernels, data, target, residual, self.coef, shrink)
+        gradient = check.scores[self.rows] / problem.unit
+        return GramForm(self.kernels, gram, gradient, self.coef, 0.5 * float(np.vdot(target, target)), shrink)
 
     def _guess(self) -> Array | None:
         """Where the coefficients would be if they moved on along the path as they moved last."""
@@ -349,7 +377,9 @@ class _Run:
         problem = self.problem
         if problem.null_value == 0.0:
             # Nothing but rounding is left to explain: W = 0 is the answer.
-            self.intercept = np.average(problem.Y, axis=0, weights=np.broadcast_to(problem.omega, len(problem.Y)))
+            self.intercept = np.average(
+                problem.Y, axis=0, weights=np.broadcast_to(problem.omega, len(problem.Y))
+            )
             self.intercept *= problem.fit_intercept
             return
         fitted = self.gathered.unpenalised_fit(self.coef)

@@ -103,7 +103,9 @@ class Kernels(Protocol):
         """Descend on `quadratic + penalty` in place until its duality gap is at most `tol` (absolute)."""
         ...
 
-    def sweep_batch(self, quadratics: list[Quadratic], shrinks: list[BlockShrink], tols: Array, max_epochs: int) -> list[Descent]:
+    def sweep_batch(
+        self, quadratics: list[Quadratic], shrinks: list[BlockShrink], tols: Array, max_epochs: int
+    ) -> list[Descent]:
         """`sweep` for many small problems in one call."""
         ...
 
@@ -115,7 +117,9 @@ class Kernels(Protocol):
         """`|S(V_b, l1)|_F / l2_b` (B,), the largest `|v| / l1` where l2 = 0: above 1 the block must leave zero."""
         ...
 
-    def duality_gap(self, linear: Array, gradient: Array, W: Array, constant: float, shrink: BlockShrink) -> float:
+    def duality_gap(
+        self, linear: Array, gradient: Array, W: Array, constant: float, shrink: BlockShrink
+    ) -> float:
         """Duality gap of the compact problem, see `Quadratic`, with the scaled residual as dual point."""
         ...
 
@@ -133,7 +137,9 @@ class Kernels(Protocol):
         """Singular value soft-thresholding: factors U (p, r), s (r,), Vt (r, t) of the result, s > 0."""
         ...
 
-    def tridiagonal_factor(self, diagonal: Array, off: Array, scales: Array, shift: float) -> tuple[Array, Array]:
+    def tridiagonal_factor(
+        self, diagonal: Array, off: Array, scales: Array, shift: float
+    ) -> tuple[Array, Array]:
         """LDL' of `scales_j T + shift I` for every j: inverse pivots (q, k) and multipliers (q, k)."""
         ...
 

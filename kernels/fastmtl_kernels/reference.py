@@ -61,7 +61,11 @@ def penalty_value(W: Any, shrink: BlockShrink) -> float:
     value = 0.0
     for b, rows in enumerate(_blocks(shrink)):
         norm = np.linalg.norm(W[rows])
-        value += (shrink.l1[rows, None] * np.abs(W[rows])).sum() + shrink.l2[b] * norm + 0.5 * shrink.ridge[b] * norm**2
+        value += (
+            (shrink.l1[rows, None] * np.abs(W[rows])).sum()
+            + shrink.l2[b] * norm
+            + 0.5 * shrink.ridge[b] * norm**2
+        )
     return float(value)
 
 
@@ -87,7 +91,12 @@ def duality_gap(linear: Any, gradient: Any, W: Any, constant: float, shrink: Blo
     if cross <= 0:
         return primal
     start = cross / square if square > 1e-300 * cross else 1e300
-    edge = min([start, *(_block_edge(gradient[rows], shrink, b, rows, start) for b, rows in enumerate(_blocks(shrink)))])
+    edge = min(
+        [
+            start,
+            *(_block_edge(gradient[rows], shrink, b, rows, start) for b, rows in enumerate(_blocks(shrink))),
+        ]
+    )
     values = [_dual(a, cross, square, gradient, shrink) for a in ({edge, 1.0} if edge > 1 else {edge})]
     return float(primal - max(0.0, *values))
 
@@ -141,13 +150,17 @@ def sweep(quadratic: Quadratic, shrink: BlockShrink, tol: float, max_epochs: int
             quadratic.coef[...] = W
             quadratic.gradient[...] = quadratic.linear - _hessian_times(quadratic, W)
         if epoch % 20 == 0 or epoch == max_epochs:
-            gap = duality_gap(quadratic.linear, quadratic.gradient, quadratic.coef, quadratic.constant, shrink)
+            gap = duality_gap(
+                quadratic.linear, quadratic.gradient, quadratic.coef, quadratic.constant, shrink
+            )
             if gap <= tol:
                 break
     return Descent(gap, epoch)
 
 
-def sweep_batch(quadratics: list[Quadratic], shrinks: list[BlockShrink], tols: Any, max_epochs: int) -> list[Descent]:
+def sweep_batch(
+    quadratics: list[Quadratic], shrinks: list[BlockShrink], tols: Any, max_epochs: int
+) -> list[Descent]:
     return [sweep(q, s, float(tol), max_epochs) for q, s, tol in zip(quadratics, shrinks, tols, strict=True)]
 
 
@@ -165,7 +178,9 @@ def _dense(columns: Columns, n: int) -> Any:
     return X - columns.center[:, None]
 
 
-def sweep_columns(columns: Columns, residual: Any, coef: Any, weight: Any, shrink: BlockShrink, epochs: int) -> float:
+def sweep_columns(
+    columns: Columns, residual: Any, coef: Any, weight: Any, shrink: BlockShrink, epochs: int
+) -> float:
     X = _dense(columns, len(residual))
     weight = np.broadcast_to(weight, residual.shape)
     blocks = [
@@ -179,7 +194,11 @@ def sweep_columns(columns: Columns, residual: Any, coef: Any, weight: Any, shrin
             if curvature <= 0:
                 continue
             part = BlockShrink(
-                np.array([0, len(block)]), shrink.l1[rows], shrink.l2[b : b + 1], shrink.ridge[b : b + 1], shrink.positive
+                np.array([0, len(block)]),
+                shrink.l1[rows],
+                shrink.l2[b : b + 1],
+                shrink.ridge[b : b + 1],
+                shrink.positive,
             )
             new = prox(coef[rows] + block @ (weight * residual) / curvature, 1 / curvature, part)
             move = new - coef[rows]

@@ -56,7 +56,10 @@ def _data(n=40, p=20, t=4, dtype=np.float64, order="F"):
 def _agree(found, wanted, tol):
     assert found.status.converged
     assert found.certificate.relative_gap <= tol
-    assert abs(found.certificate.primal - wanted.certificate.primal) <= found.certificate.gap + wanted.certificate.gap + 1e-12
+    assert (
+        abs(found.certificate.primal - wanted.certificate.primal)
+        <= found.certificate.gap + wanted.certificate.gap + 1e-12
+    )
 
 
 @pytest.mark.parametrize("options", OPTIONS)
@@ -97,7 +100,9 @@ def test_shapes(on_device, shape):
 @pytest.mark.parametrize("penalty", ["l21", "l1", "trace"])
 def test_paths_agree_with_the_cpu(on_device, penalty):
     X, Y = _data()
-    wanted, found = (fastmtl.fit_path(X, Y, penalty, n_alphas=5, eps=0.1, backend=where) for where in ("cpu", "gpu"))
+    wanted, found = (
+        fastmtl.fit_path(X, Y, penalty, n_alphas=5, eps=0.1, backend=where) for where in ("cpu", "gpu")
+    )
     np.testing.assert_allclose(found.alphas, wanted.alphas, rtol=1e-12)
     for a, b in zip(found, wanted, strict=True):
         assert a.backend == "gpu"
@@ -295,7 +300,9 @@ def test_auto_does_not_look_for_a_gpu_for_small_work(on_device, monkeypatch):
 def test_auto_weighs_the_work(on_device, monkeypatch, work, wanted):
     monkeypatch.setattr(_cost, "cores", lambda: 16)
     monkeypatch.setattr(backend, "WORTH_A_LOOK", 0.5)
-    monkeypatch.setattr(_cost, "load", lambda: _cost.Constants(gpu_start=0.1, bus_bytes=2.5e10, gpu_flops=5e13))
+    monkeypatch.setattr(
+        _cost, "load", lambda: _cost.Constants(gpu_start=0.1, bus_bytes=2.5e10, gpu_flops=5e13)
+    )
     found = backend.choose_backend("auto", work)
     assert found.name == wanted, found.reason
 

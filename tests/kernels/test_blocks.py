@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engine_cases import PENALTIES, P
+
 from fastmtl_kernels import cpu, reference
 from fastmtl_kernels._interface import BlockShrink, Quadratic
 

@@ -41,7 +41,9 @@ def test_solve_inverts_every_shifted_matrix(kernels, q, k):
 @pytest.mark.parametrize(("q", "k"), [(1, 2), (2, 3), (30, 5)])
 def test_multiply_is_the_dense_product(kernels, q, k):
     T, diagonal, off, _, B = problem(q, k)
-    np.testing.assert_allclose(kernels.tridiagonal_multiply(diagonal, off, B), T @ B, atol=8 * EPS * np.abs(T).max() * 9)
+    np.testing.assert_allclose(
+        kernels.tridiagonal_multiply(diagonal, off, B), T @ B, atol=8 * EPS * np.abs(T).max() * 9
+    )
 
 
 @pytest.mark.parametrize("layout", ["C", "F", "strided"])
@@ -50,7 +52,9 @@ def test_any_layout_gives_the_same_bits(layout):
     other = {"C": B, "F": np.asfortranarray(B), "strided": np.repeat(B, 2, axis=1)[:, ::2]}[layout]
     factor = cpu.tridiagonal_factor(diagonal, off, scales, 1.0)
     np.testing.assert_array_equal(cpu.tridiagonal_solve(*factor, other), cpu.tridiagonal_solve(*factor, B))
-    np.testing.assert_array_equal(cpu.tridiagonal_multiply(diagonal, off, other), cpu.tridiagonal_multiply(diagonal, off, B))
+    np.testing.assert_array_equal(
+        cpu.tridiagonal_multiply(diagonal, off, other), cpu.tridiagonal_multiply(diagonal, off, B)
+    )
 
 
 def test_no_columns_is_an_ordinary_input():
@@ -59,7 +63,9 @@ def test_no_columns_is_an_ordinary_input():
     assert cpu.tridiagonal_solve(pivots, multipliers, np.empty((5, 0))).shape == (5, 0)
 
 
-@pytest.mark.parametrize("kernels", [pytest.param(cpu_spectral, id="cpu"), pytest.param(reference, id="reference")])
+@pytest.mark.parametrize(
+    "kernels", [pytest.param(cpu_spectral, id="cpu"), pytest.param(reference, id="reference")]
+)
 @pytest.mark.parametrize("shape", [(1, 1), (9, 4), (4, 9), (30, 1), (1, 30)])
 @pytest.mark.parametrize("fraction", [0.0, 1e-9, 0.3, 1.0, 2.0])
 def test_singular_shrink_is_the_prox_of_the_trace_norm(kernels, shape, fraction):

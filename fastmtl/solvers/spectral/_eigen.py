@@ -114,7 +114,12 @@ def top_eigenpairs(S: Array, floor: float) -> tuple[Array, Array]:
         if count <= q // SUBSET:
             try:
                 values, vectors = eigh_tridiagonal(
-                    diagonal, off, select="i", select_range=(q - count, q - 1), lapack_driver="stemr", check_finite=False
+                    diagonal,
+                    off,
+                    select="i",
+                    select_range=(q - count, q - 1),
+                    lapack_driver="stemr",
+                    check_finite=False,
                 )
                 return values, reflectors.unrotate(vectors)
             except LinAlgError:

@@ -89,7 +89,10 @@ class _Run:
         self.data = data_of(problem)
         self.alpha, self.ridge = strengths(problem)
         self.x_mean, self.y_mean = self.data.means()
-        self.Y = self.data.centred if self.data.centred is not None else problem.Y if self.y_mean is None else problem.Y - self.y_mean
+        centred = self.data.centred
+        if centred is None:
+            centred = problem.Y if self.y_mean is None else problem.Y - self.y_mean
+        self.Y = centred
         self.subspace = _Subspace(np.empty((problem.design.p, 0)), np.empty((problem.design.n, 0)))
         self.best: tuple[Check, tuple[Array, Array], Array] | None = None
         self.recent: list[Array] = []
@@ -144,7 +147,13 @@ class _Run:
         problem, (check, factors, intercept) = self.problem, self.best
         coef = factors[0] @ factors[1].T
         return Outcome(
-            coef, intercept, check.certificate, status, self.iteration, lambda: dual_point(problem, check), factors
+            coef,
+            intercept,
+            check.certificate,
+            status,
+            self.iteration,
+            lambda: dual_point(problem, check),
+            factors,
         )
 
     def outside(self, gradient: Array, rank: int) -> Array:
@@ -189,7 +198,9 @@ class _Run:
         small = inner.factors(found.A, found.V)
         S = self.subspace.S
         U = S @ small.U if S.shape[1] else np.zeros((len(S), 0))
-        return self.certified(U, small.V[:, : U.shape[1]], lambda residual: inner.dual_point(residual, found.bound))
+        return self.certified(
+            U, small.V[:, : U.shape[1]], lambda residual: inner.dual_point(residual, found.bound)
+        )
 
     def certified(
         self, U: Array, V: Array, propose: Callable[[Array], Array]

@@ -46,6 +46,8 @@ def solve_mixed(
         if finished or found.interrupted:
             return found
         defect = exact - reduction.model.multiply(found.A)
-        model = replace(reduction.model, target=np.ascontiguousarray(reduction.model.target - defect @ found.V.T))
+        model = replace(
+            reduction.model, target=np.ascontiguousarray(reduction.model.target - defect @ found.V.T)
+        )
         start = found.V
     return None

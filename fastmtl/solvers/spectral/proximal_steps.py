@@ -46,7 +46,12 @@ class DiagonalTerm:
 
 
 def proximal_steps(
-    model: Model, alpha: float, A: Array, V: Array, late: Callable[[], bool] = lambda: False, steps: int = STEPS
+    model: Model,
+    alpha: float,
+    A: Array,
+    V: Array,
+    late: Callable[[], bool] = lambda: False,
+    steps: int = STEPS,
 ) -> Array:
     """A right factor after some proximal steps from the factors A (q, k), V (t, k); no task prices."""
     smooth = DiagonalTerm(model)

@@ -138,9 +138,16 @@ def solve_surely(
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Reduced:
     """`solve_reduced`, with accelerated proximal steps wherever it ends short of its target. Parameters as there."""
-    found = solve_reduced(model, alpha, target_gap, start=start, near=near, monitor=monitor, interrupted=interrupted)
+    found = solve_reduced(
+        model, alpha, target_gap, start=start, near=near, monitor=monitor, interrupted=interrupted
+    )
     for _ in range(RESTARTS):
-        if found.finished or found.interrupted or model.price is not None or found.bound.gap <= HOPELESS * 0.5 * model.total:
+        if (
+            found.finished
+            or found.interrupted
+            or model.price is not None
+            or found.bound.gap <= HOPELESS * 0.5 * model.total
+        ):
             break
         V = proximal_steps(model, alpha, found.A, found.V, interrupted)
         again = solve_reduced(model, alpha, target_gap, start=V, monitor=monitor, interrupted=interrupted)

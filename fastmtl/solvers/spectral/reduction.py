@@ -208,7 +208,13 @@ def reduce(data: Data, kernels: Any, *, ridge: float = 0.0, single: bool | None 
         single = float(n) * p * p >= SINGLE_WORK
     single = single and not on_samples
     x_mean, y_mean = data.means()
-    Y = data.centred if data.centred is not None else data.targets if y_mean is None else data.targets - y_mean
+    Y = (
+        data.centred
+        if data.centred is not None
+        else data.targets
+        if y_mean is None
+        else data.targets - y_mean
+    )
     if on_samples:
         S = data.design.inner_products(data.weights, x_mean)
         C = data.weighted(Y, 0.5)
@@ -231,9 +237,7 @@ def reduce(data: Data, kernels: Any, *, ridge: float = 0.0, single: bool | None 
         target, basis = compress(target)
     diagonal, off = diagonal / x_unit**2, off / x_unit**2
     noise = SINGLE_NOISE if single else DOUBLE_NOISE
-    model = Model(
-        kernels, diagonal, off, target, total, ridge / x_unit**2, on_samples, price, noise
-    )
+    model = Model(kernels, diagonal, off, target, total, ridge / x_unit**2, on_samples, price, noise)
     return Reduction(data, model, reflectors, x_mean, y_mean, basis, single, x_unit, y_unit)
 
 

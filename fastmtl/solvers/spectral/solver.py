@@ -59,13 +59,17 @@ class Spectral:
         return outcome
 
     def _reduce(self, problem: Problem, single: bool | None = None) -> Reduction:
-        reduction = reduce(data_of(problem), self.settings.kernels, ridge=strengths(problem)[1], single=single)
+        reduction = reduce(
+            data_of(problem), self.settings.kernels, ridge=strengths(problem)[1], single=single
+        )
         if not (np.isfinite(reduction.model.diagonal).all() and np.isfinite(reduction.model.target).all()):
             problem.design.check_finite()
             raise ValueError("X'X or X'Y overflows float64; scale X or Y down")
         return reduction
 
-    def _solve(self, problem: Problem, reduction: Reduction, start: tuple[Array, Array] | None) -> Outcome | None:
+    def _solve(
+        self, problem: Problem, reduction: Reduction, start: tuple[Array, Array] | None
+    ) -> Outcome | None:
         """One reduction, solved; None when its float32 model is too coarse."""
         settings = self.settings
         alpha = reduction.to_model(strengths(problem)[0])
@@ -76,14 +80,21 @@ class Spectral:
         solve = solve_mixed if reduction.single else _solve_double
         try:
             found = solve(
-                reduction, alpha, self._target(reduction), start=V, monitor=watch, interrupted=settings.monitor.late
+                reduction,
+                alpha,
+                self._target(reduction),
+                start=V,
+                monitor=watch,
+                interrupted=settings.monitor.late,
             )
             return None if found is None else self._outcome(problem, reduction, found, watch.status)
         except KeyboardInterrupt:
             best = watch.best
             if best is None:
                 raise
-            raise InterruptedRun(lambda: self._outcome(problem, reduction, best, Status.INTERRUPTED)) from None
+            raise InterruptedRun(
+                lambda: self._outcome(problem, reduction, best, Status.INTERRUPTED)
+            ) from None
 
     def run_path(
         self, problem: Problem, penalties: Sequence[Trace], start: tuple[Array, Array] | None = None
@@ -94,7 +105,9 @@ class Spectral:
         an allowance for rounding, and no dual point.
         """
         if problem.null_value == 0.0:
-            yield from (self._zero(replace_penalty(problem, penalty), Status.OPTIMAL) for penalty in penalties)
+            yield from (
+                self._zero(replace_penalty(problem, penalty), Status.OPTIMAL) for penalty in penalties
+            )
             return
         reduction = self._reduce(problem, single=False)
         previous: Reduced | None = None
@@ -130,11 +143,16 @@ class Spectral:
         allowance = ROUNDING * float(np.finfo(np.float64).eps) * scale * reduction.model.total
         bound = DualBound(primal - gap, found.bound.scale, np.nan, np.nan, 0.0)
         certificate = assemble(problem, primal, bound, is_zero=not found.rank, allowance=allowance)
-        status = verdict(certificate, self.settings.tol, float(np.finfo(problem.design.dtype).eps)) or Status.STALLED
+        status = (
+            verdict(certificate, self.settings.tol, float(np.finfo(problem.design.dtype).eps))
+            or Status.STALLED
+        )
         pair = (factors.U, factors.V)
         return Outcome(pair[0] @ pair[1].T, factors.intercept, certificate, status, found.rounds, None, pair)
 
-    def _outcome(self, problem: Problem, reduction: Reduction, found: Reduced, stopped: Status | None) -> Outcome:
+    def _outcome(
+        self, problem: Problem, reduction: Reduction, found: Reduced, stopped: Status | None
+    ) -> Outcome:
         factors = reduction.factors(found.A, found.V)
         check, factors, coef = certify(problem, reduction, found, factors, self.settings.tol)
         eps = float(np.finfo(problem.design.dtype).eps)
@@ -159,7 +177,9 @@ class Spectral:
         coef, intercept = np.zeros(shape, dtype), intercept.astype(dtype)
         check = evaluate(problem, coef, intercept)
         empty = (np.zeros((shape[0], 0), dtype), np.zeros((shape[1], 0), dtype))
-        return Outcome(coef, intercept, check.certificate, status, 0, lambda: dual_point(problem, check), empty)
+        return Outcome(
+            coef, intercept, check.certificate, status, 0, lambda: dual_point(problem, check), empty
+        )
 
 
 class _Watch:
@@ -208,7 +228,11 @@ def certify(
 
     if coef.dtype == np.float64:
         pair = (factors.U, factors.V)
-        return evaluate_factored(problem, pair, factors.intercept, propose, tol * problem.null_value), factors, coef
+        return (
+            evaluate_factored(problem, pair, factors.intercept, propose, tol * problem.null_value),
+            factors,
+            coef,
+        )
     # The product is rounded to float32: that is what is returned, so that is what is certified.
     residual = problem.Y - problem.design.predict(coef) - factors.intercept
     return evaluate(problem, coef, factors.intercept, candidate=propose(residual)), factors, coef

@@ -58,7 +58,9 @@ def block_curvature(gram: Any, ptr: Any) -> Any:
     if len(ptr) == len(gram) + 1:
         # A copy: the diagonal of a 1 x 1 matrix is a read-only view, another type to compile for.
         return gram.diagonal().copy()
-    return np.array([np.linalg.eigvalsh(gram[a:b, a:b])[-1] if b - a > 1 else gram[a, a] for a, b in pairwise(ptr)])
+    return np.array(
+        [np.linalg.eigvalsh(gram[a:b, a:b])[-1] if b - a > 1 else gram[a, a] for a, b in pairwise(ptr)]
+    )
 
 
 def _chunks(ptr: Any) -> list[tuple[int, int]]:
@@ -155,14 +157,16 @@ def _sweep_by_chunk(quadratic: Quadratic, shrink: BlockShrink, tol: float, max_e
     return Descent(gap, epoch)
 
 
-def sweep_batch(quadratics: list[Quadratic], shrinks: list[BlockShrink], tols: Any, max_epochs: int) -> list[Descent]:
+def sweep_batch(
+    quadratics: list[Quadratic], shrinks: list[BlockShrink], tols: Any, max_epochs: int
+) -> list[Descent]:
     return [sweep(q, s, float(tol), max_epochs) for q, s, tol in zip(quadratics, shrinks, tols, strict=True)]
 
 
 def sweep_columns(
     columns: Columns, residual: Any, coef: Any, weight: Any, shrink: BlockShrink, epochs: int
 ) -> float:
-    from scipy.linalg.blas import dgemm
+    from scipy.linalg.blas import dgemm  # pyright: ignore[reportAttributeAccessIssue] (made at import)
 
     data, t = columns.data, coef.shape[1]
     work = _ChunkWork(columns.panels, shrink, t)

@@ -175,7 +175,23 @@ def norm_root(U, rows, curvature, l2, ridge):
 
 @jit
 def sweep_tasks(
-    gram, scale, linear, gradient, W, constant, ptr, l1, l2, ridge, curvature, positive, tol, epochs, work, local, old
+    gram,
+    scale,
+    linear,
+    gradient,
+    W,
+    constant,
+    ptr,
+    l1,
+    l2,
+    ridge,
+    curvature,
+    positive,
+    tol,
+    epochs,
+    work,
+    local,
+    old,
 ):
     """Cyclic descent with a Gram matrix and a factor per task, until the duality gap is at most `tol`.
 

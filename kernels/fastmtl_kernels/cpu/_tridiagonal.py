@@ -13,7 +13,9 @@ from ._jit import jit
 
 
 @jit
-def _factor(diagonal: Array, off: Array, scales: Array, shift: float, pivots: Array, multipliers: Array) -> None:
+def _factor(
+    diagonal: Array, off: Array, scales: Array, shift: float, pivots: Array, multipliers: Array
+) -> None:
     """Write inverse pivots and multipliers of LDL' in place; row 0 of `multipliers` is unused and zero."""
     q, k = pivots.shape
     for j in range(k):

@@ -97,7 +97,9 @@ def sweep(quadratic: Quadratic, shrink: BlockShrink, tol: float, max_epochs: int
     there = Quadratic(
         _grams.of(quadratic.gram),
         np.asarray(quadratic.scale, dtype=np.float64),
-        *(cupy.asarray(np.ascontiguousarray(A, dtype=np.float64)) for A in quadratic[2:5]),
+        cupy.asarray(np.ascontiguousarray(quadratic.linear, dtype=np.float64)),
+        cupy.asarray(np.ascontiguousarray(quadratic.gradient, dtype=np.float64)),
+        cupy.asarray(np.ascontiguousarray(quadratic.coef, dtype=np.float64)),
         quadratic.constant,
     )
     found = _sweep.sweep(there, shrink, tol, max_epochs)
@@ -108,7 +110,9 @@ def sweep(quadratic: Quadratic, shrink: BlockShrink, tol: float, max_epochs: int
     return found
 
 
-def sweep_batch(quadratics: list[Quadratic], shrinks: list[BlockShrink], tols: Array, max_epochs: int) -> list[Descent]:
+def sweep_batch(
+    quadratics: list[Quadratic], shrinks: list[BlockShrink], tols: Array, max_epochs: int
+) -> list[Descent]:
     """`sweep` for many small problems."""
     return [sweep(q, s, float(tol), max_epochs) for q, s, tol in zip(quadratics, shrinks, tols, strict=True)]
 
