@@ -43,8 +43,8 @@ def test_fit(benchmark, problem, name, fraction):
 
     fit()  # compiled code and thread pools are not the fit's own
     result, peak = benchmark.pedantic(lambda: allocated(fit), rounds=1)
-    working = min(drawn.case.p, 2 * np.count_nonzero(np.any(np.asarray(result.coef) != 0, axis=1)) + 100)
     n, p, t = drawn.case.shape
+    working = min(p, 2 * result.n_active + 100)
     bound = allowance(n, p, t, working)
     benchmark.extra_info.update(
         peak_mib=round(peak / MIB, 1),

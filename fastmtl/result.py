@@ -279,7 +279,7 @@ def write_archive(path: Any, kind: str, arrays: dict[str, np.ndarray], fits: Any
             arrays[f"rows_{i}"] = rows[i]
     header = json.dumps({"format": FORMAT, "kind": kind, "fits": headers})
     with Path(path).open("wb") as file:
-        np.savez_compressed(file, header=np.array(header), **arrays)
+        np.savez_compressed(file, **{"header": np.array(header), **arrays})  # pyright: ignore[reportArgumentType]
 
 
 def read_archive(

@@ -179,6 +179,18 @@ def test_options_reach_the_fit(options, data, tmp_path):
     assert cli.main(["fit", *write("npz", tmp_path, X, Y), "--alpha-ratio", "0.2", *options]) == 0
 
 
+@pytest.mark.parametrize("loss", ["logistic", "huber", "poisson", "multinomial"])
+def test_losses_are_known_by_name(loss, data, tmp_path, capsys):
+    X, Y = data
+    targets = {"huber": Y, "multinomial": np.digitize(Y[:, 0], [-0.5, 0.5])}.get(loss, (Y > 0).astype(int))
+    np.savez(tmp_path / "data.npz", X=X, Y=targets)
+    words = [str(tmp_path / "data.npz"), "--loss", loss]
+    assert cli.main(["fit", *words, "--alpha-ratio", "0.5", "-o", str(tmp_path / "model.npz")]) == 0
+    assert fastmtl.FitResult.load(tmp_path / "model.npz").loss == loss
+    assert cli.main(["path", *words, "--n-alphas", "4", "--eps", "0.1"]) == 0
+    assert ("R^2" in capsys.readouterr().out) == (loss == "huber")
+
+
 def test_group_labels_come_from_a_file(data, tmp_path):
     X, Y = data
     np.save(tmp_path / "labels.npy", np.array([0, 1, 0, 1, 1]))

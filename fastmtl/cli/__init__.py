@@ -165,6 +165,9 @@ def _data_options(parser: argparse.ArgumentParser) -> None:
 def _problem_options(parser: argparse.ArgumentParser) -> None:
     problem = parser.add_argument_group("problem")
     problem.add_argument(
+        "--loss", default="squared", help="squared (the default), logistic, multinomial, huber or poisson"
+    )
+    problem.add_argument(
         "--penalty", default="l21", help="l21 (the default), l1, group, sparse_group or another name"
     )
     problem.add_argument(

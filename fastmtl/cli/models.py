@@ -15,6 +15,8 @@ from .files import Data, read_problem
 
 SHOWN = 12
 """Lines of the table of a path."""
+REAL = ("squared", "huber")
+"""Losses whose predictions are on the scale of Y, so that R^2 says something."""
 
 
 def fit(options: argparse.Namespace) -> bool:
@@ -27,7 +29,8 @@ def fit(options: argparse.Namespace) -> bool:
         alpha = options.alpha_ratio * fastmtl.alpha_max(data.X, data.Y, penalty, **problem)
     result = _named(fastmtl.fit(data.X, data.Y, penalty, alpha=alpha, **problem, **_controls(options)), data)
     print(result.summary())
-    print(f"R^2 on these data {result.score(data.X, data.Y):.4f} (mean over the tasks)")
+    if options.loss in REAL:
+        print(f"R^2 on these data {result.score(data.X, data.Y):.4f} (mean over the tasks)")
     _save(result, options.output, "FitResult")
     return result.status.converged
 
@@ -45,19 +48,20 @@ def path(options: argparse.Namespace) -> bool:
     if not -len(found) <= options.at < len(found):
         raise ValueError(f"--at {options.at} is outside the {len(found)} alphas of the path")
     print(repr(found))
-    print(_table(found, data))
+    print(_table(found, data, with_score=options.loss in REAL))
     _save(found, options.output, "PathResult")
     if options.model:
         _save(_named(found[options.at], data), options.model, "FitResult")
     return len(found) > 0 and all(status.converged for status in found.statuses)
 
 
-def _table(found: fastmtl.PathResult, data: Data) -> str:
-    lines = [f"{'alpha':>12} {'active rows':>12} {'relative gap':>13} {'R^2':>8}"]
+def _table(found: fastmtl.PathResult, data: Data, *, with_score: bool) -> str:
+    lines = [f"{'alpha':>12} {'active rows':>12} {'relative gap':>13}" + with_score * f" {'R^2':>8}"]
     for i in np.unique(np.linspace(0, len(found) - 1, min(SHOWN, len(found))).round().astype(int)):
         result = found[int(i)]
-        gap, score = result.certificate.relative_gap, result.score(data.X, data.Y)
-        lines.append(f"{found.alphas[i]:>12.5g} {result.n_active:>12} {gap:>13.2e} {score:>8.4f}")
+        score = f" {result.score(data.X, data.Y):>8.4f}" if with_score else ""
+        gap = result.certificate.relative_gap
+        lines.append(f"{found.alphas[i]:>12.5g} {result.n_active:>12} {gap:>13.2e}{score}")
     return "\n".join(lines)
 
 
@@ -100,6 +104,7 @@ def _groups(text: str) -> Any:
 
 def _problem(options: argparse.Namespace) -> dict[str, Any]:
     return {
+        "loss": options.loss,
         "fit_intercept": not options.no_intercept,
         "standardize": options.standardize,
         "scale": options.scale,
