@@ -114,8 +114,6 @@ def open_problem(
     meant = resolve(loss)
     squared = isinstance(meant, Squared)
     targets, is_1d = as_targets(Y, design.n) if squared else encode_targets(Y, design.n, meant)
-    if not squared:
-        backend = _cpu_only(backend, meant)
     place, design = _placed(design, backend, targets.shape[1], kind, made)
     tasks = feature_names(Y)
     shift = None
@@ -157,14 +155,6 @@ def encode_targets(Y: Any, n: int, loss: Loss) -> tuple[np.ndarray, bool]:
 def _labels(loss: Loss, Y: Any) -> Any:
     labels = loss.labels(np.asarray(Y))
     return () if labels is None else labels
-
-
-def _cpu_only(backend: str, loss: Loss) -> str:
-    if backend == "gpu":
-        raise RuntimeError(
-            f"backend='gpu' does not cover loss={loss.name!r} yet; use backend='auto' or 'cpu'"
-        )
-    return "cpu" if backend == "auto" else backend
 
 
 def _refuse_unsupported(X: Any, Y: Any, loss: Any, task_weight: Any, task: Any) -> None:

@@ -21,6 +21,8 @@ from ._cost import Constants, Work
 BACKENDS = ("auto", "cpu", "gpu")
 WORTH_A_LOOK = 2.0
 """Predicted CPU seconds below which `auto` does not even look for a GPU: importing CuPy alone takes a second."""
+CALIBRATION_SIZE = 1024
+"""Order of the matrices whose product measures a CPU; four times as much measures a device."""
 T = TypeVar("T")
 
 
@@ -225,11 +227,11 @@ def calibrate() -> tuple[Constants, str]:
     text : str
         Whether a GPU was measured, or why not.
     """
-    n = 1024
+    n = CALIBRATION_SIZE
     A = np.random.default_rng(0).standard_normal((n, n))
     cores = _cost.cores()
     flops = 2.0 * n**3 / _best_of(lambda: A @ A)
-    big = np.ones(1 << 24)
+    big = np.ones(16 * n * n)
     measured = {"cpu_flops": flops / cores, "cpu_bytes": big.nbytes / _best_of(big.sum)}
     was_loaded, started = "cupy" in sys.modules, time.perf_counter()
     gpu = gpu_module()

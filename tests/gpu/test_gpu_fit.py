@@ -12,6 +12,7 @@ from standin import DEVICE
 
 import fastmtl
 from fastmtl import _cost, backend
+from fastmtl.losses import Huber, Logistic, Multinomial, Poisson
 from fastmtl.penalties import L1, L21, Group, SparseGroup, Trace
 
 GROUPS = [[0, 1, 2], [3], [4, 5, 6, 7], [8, 9], [10, 11, 12, 13], [14, 15, 16, 17, 18, 19]]
@@ -74,6 +75,26 @@ def test_fits_agree_with_the_cpu(on_device, penalty, options):
     assert isinstance(found.intercept, np.ndarray)
     assert DEVICE.launches > launches or penalty == "trace"
     _agree(found, wanted, 1e-9)
+
+
+@pytest.mark.parametrize("penalty", ["l21", "trace"])
+@pytest.mark.parametrize(
+    "loss", [Logistic(), Huber(0.5), Poisson(), Multinomial()], ids=lambda loss: loss.name
+)
+def test_other_losses_agree_with_the_cpu(on_device, loss, penalty):
+    X, Y = _data(t=3)
+    Y = (
+        np.digitize(Y[:, 0], [-1.0, 1.0])
+        if loss.name == "multinomial"
+        else Y
+        if loss.name == "huber"
+        else (Y > 0) * 1
+    )
+    wanted, found = (
+        fastmtl.fit(X, Y, penalty, alpha=0.05, loss=loss, backend=where) for where in ("cpu", "gpu")
+    )
+    assert found.backend == "gpu"
+    _agree(found, wanted, 1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int16, np.float64])
@@ -207,7 +228,8 @@ def eager(on_device, monkeypatch):
     return on_device
 
 
-def test_memory_errors_at_every_allocation(eager):
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "all"])
+def test_memory_errors_at_every_allocation(eager, step):
     wanted = _fit_with("fail_allocation", None, "cpu")
     plain = _fit_with("fail_allocation", None, "auto")
     assert plain.backend == "gpu"
@@ -217,7 +239,7 @@ def test_memory_errors_at_every_allocation(eager):
     hosted.forget()
     gc.collect()
     live = DEVICE.live
-    for k in range(1, count + 1):
+    for k in range(1, count + 1, step):
         with pytest.warns(RuntimeWarning, match="starts again on the CPU"):
             found = _fit_with("fail_allocation", k, "auto")
         assert found.backend == "cpu"
@@ -337,6 +359,7 @@ def test_an_explicit_request_that_cannot_be_met_raises(on_device):
 def test_calibration_is_stored_and_read(gpu, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert _cost.load() == _cost.Constants()
+    monkeypatch.setattr(backend, "CALIBRATION_SIZE", 64)
     from fastmtl.cli import main
 
     assert main(["info", "--calibrate"]) == 0
