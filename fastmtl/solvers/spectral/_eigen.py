@@ -14,44 +14,69 @@ SUBSET = 8
 1000), but only those wanted are paid for: worth it below one in `SUBSET`."""
 
 
+BLOCK = 64
+"""Householder vectors applied together: two matrix products and a small triangle for each block."""
+
+
 @dataclass(frozen=True)
 class Reflectors:
     """The orthogonal Q of `S = Q T Q'`, kept as Householder vectors inside the work matrix that held S.
 
+    Q is a product of blocks `I - V K^{-1} V'`, V the vectors of one block and K the upper triangle of V'V with its
+    diagonal halved (Puglisi 1992; Joffrain et al. 2006, "Accumulating Householder transformations, revisited"). That
+    makes every block orthogonal to float64 precision whatever the precision in which the vectors were found; LAPACK's
+    `ormqr` trusts the scalars tau instead, and rebuilds its triangles at every call, which costs more than applying
+    them to a few columns.
+
     Attributes
     ----------
     vectors : ndarray of shape (q, q), Fortran order, float64
-        Column i holds v_i below the first sub-diagonal, where v_i is one.
-    tau : ndarray of shape (q - 1,)
-        `H_i = I - tau_i v_i v_i'`, Q = H_1 ... H_{q-1}.
+        Column i holds v_i, zero down to the diagonal; a zero column stands for no reflection.
+    triangles : tuple of ndarray
+        K^{-1} of each block.
     """
 
     vectors: Array
-    tau: Array
+    triangles: tuple[Array, ...]
+
+    @classmethod
+    def of(cls, vectors: Array, tau: Array) -> Reflectors:
+        """From LAPACK's output, (q, q) in Fortran order, which is overwritten."""
+        q = len(vectors)
+        for i in range(q):
+            vectors[: i + 1, i] = 0.0
+            if i < q - 1:
+                vectors[i + 1, i] = 1.0
+        vectors[:, np.flatnonzero(tau == 0.0)] = 0.0
+        triangles = []
+        for low in range(0, q - 1, BLOCK):
+            V = vectors[low + 1 :, low : min(low + BLOCK, q - 1)]
+            K = np.triu(V.T @ V)
+            halves = 0.5 * np.diag(K)
+            np.fill_diagonal(K, np.where(halves > 0.0, halves, 1.0))
+            triangles.append(np.linalg.inv(K))
+        return cls(vectors, tuple(triangles))
 
     def rotate(self, C: Array) -> Array:
         """`Q' C` (q, k), C-ordered."""
-        return self._apply(C, "T")
+        out = np.array(C, dtype=np.float64, order="C")
+        for block, triangle in enumerate(self.triangles):
+            self._reflect(block, triangle.T, out)
+        return out
 
     def unrotate(self, A: Array) -> Array:
         """`Q A` (q, k), C-ordered."""
-        return self._apply(A, "N")
-
-    def _apply(self, C: Array, transpose: str) -> Array:
-        dormqr = _lapack().dormqr
-        out = np.array(C, dtype=np.float64, order="C")
-        q, k = out.shape
-        if q < 2 or k == 0:
-            return out
-        # LAPACK wants the vectors from the sub-diagonal down. Read one entry late, the square array is that
-        # matrix with leading dimension q; its last row is never touched because `lower` has q - 1 rows.
-        shifted = self.vectors.ravel(order="K")[1 : 1 + q * (q - 1)].reshape((q, q - 1), order="F")
-        lower = np.asfortranarray(out[1:])
-        lower, _, info = dormqr("L", transpose, shifted, self.tau, lower, lwork=64 * k, overwrite_c=1)
-        if info:
-            raise RuntimeError(f"LAPACK dormqr refused argument {-info}")
-        out[1:] = lower
+        out = np.array(A, dtype=np.float64, order="C")
+        for block in reversed(range(len(self.triangles))):
+            self._reflect(block, self.triangles[block], out)
         return out
+
+    def _reflect(self, block: int, triangle: Array, out: Array) -> None:
+        """`out -= V triangle V' out` in place."""
+        low = block * BLOCK
+        V = self.vectors[low + 1 :, low : low + len(triangle)]
+        part = out[low + 1 :]
+        part -= V @ (triangle @ (V.T @ part))
 
 
 def _lapack() -> Any:
@@ -68,25 +93,21 @@ def tridiagonalise(S: Array) -> tuple[Array, Array, Reflectors]:
     ----------
     S : ndarray of shape (q, q), Fortran order, float32 or float64
         Symmetric; only the lower triangle is read. A float64 S is overwritten with the reflectors.
-
-    Notes
-    -----
-    Reflectors found in float32 make an orthogonal Q only to 1e-6. Recomputing tau_i = 2 / |v_i|^2 in float64
-    makes each H_i, hence Q, orthogonal to float64 precision, whatever the precision of v_i.
     """
-    q = S.shape[0]
-    if q == 1:
-        return np.array([float(S[0, 0])]), np.empty(0), Reflectors(np.ones((1, 1), order="F"), np.empty(0))
+    if len(S) == 1:
+        return np.array([float(S[0, 0])]), np.empty(0), Reflectors(np.zeros((1, 1), order="F"), ())
+    vectors, diagonal, off, tau = _sytrd(S)
+    reflectors = Reflectors.of(np.asfortranarray(vectors, dtype=np.float64), tau)
+    return diagonal.astype(np.float64), off.astype(np.float64), reflectors
+
+
+def _sytrd(S: Array) -> tuple[Array, Array, Array, Array]:
+    """LAPACK's vectors (in place of S), diagonal, off-diagonal and tau."""
     reduce = _lapack().ssytrd if S.dtype == np.float32 else _lapack().dsytrd
-    vectors, diagonal, off, tau, info = reduce(S, lower=1, lwork=64 * q, overwrite_a=1)
+    vectors, diagonal, off, tau, info = reduce(S, lower=1, lwork=BLOCK * len(S), overwrite_a=1)
     if info:
         raise RuntimeError(f"LAPACK sytrd refused argument {-info}")
-    if S.dtype == np.float32:
-        vectors, tau = np.asfortranarray(vectors, dtype=np.float64), tau.astype(np.float64)
-        for i in np.flatnonzero(tau):
-            v = vectors[i + 2 :, i]
-            tau[i] = 2.0 / (1.0 + v @ v)
-    return diagonal.astype(np.float64), off.astype(np.float64), Reflectors(vectors, tau)
+    return vectors, diagonal, off, tau
 
 
 def count_above(diagonal: Array, off: Array, floor: float) -> int:
@@ -107,7 +128,7 @@ def top_eigenpairs(S: Array, floor: float) -> tuple[Array, Array]:
     if q >= 4 * SUBSET:
         from scipy.linalg import LinAlgError, eigh_tridiagonal
 
-        diagonal, off, reflectors = tridiagonalise(np.array(S, order="F"))
+        work, diagonal, off, tau = _sytrd(np.array(S, order="F"))
         count = count_above(diagonal, off, floor)
         if count == 0:
             return np.empty(0), np.empty((q, 0))
@@ -121,7 +142,7 @@ def top_eigenpairs(S: Array, floor: float) -> tuple[Array, Array]:
                     lapack_driver="stemr",
                     check_finite=False,
                 )
-                return values, reflectors.unrotate(vectors)
+                return values, Reflectors.of(work, tau).unrotate(vectors)
             except LinAlgError:
                 pass
     values, vectors = np.linalg.eigh(S)
