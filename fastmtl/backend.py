@@ -273,6 +273,12 @@ def _thread_controller() -> Any:
     return ThreadpoolController()
 
 
+def blas_threads() -> int:
+    """Threads that matrix products use now."""
+    libraries = _thread_controller().select(user_api="blas").lib_controllers
+    return max((int(library.num_threads or 1) for library in libraries), default=1)
+
+
 @contextlib.contextmanager
 def limit_threads(n_threads: int | None) -> Iterator[None]:
     """Run the body with at most `n_threads` BLAS threads; None leaves them as they are."""

@@ -122,10 +122,13 @@ def count_above(diagonal: Array, off: Array, floor: float) -> int:
     return count
 
 
-def top_eigenpairs(S: Array, floor: float) -> tuple[Array, Array]:
-    """Eigenvalues of the symmetric S (q, q) above `floor`, ascending, with eigenvectors (q, m)."""
+def top_eigenpairs(S: Array, floor: float, expected: int = 0) -> tuple[Array, Array]:
+    """Eigenvalues of the symmetric S (q, q) above `floor`, ascending, with eigenvectors (q, m).
+
+    `expected` is how many are sure to be above: when they are many, all are computed without counting first.
+    """
     q = S.shape[0]
-    if q >= 4 * SUBSET:
+    if q >= 4 * SUBSET and expected <= q // SUBSET:
         from scipy.linalg import LinAlgError, eigh_tridiagonal
 
         work, diagonal, off, tau = _sytrd(np.array(S, order="F"))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..._arrays import Array
 from ._eigen import top_eigenpairs
-from .model import Model
+from .model import Model, squared_lengths
 
 FLOOR = 0.5
 """Singular values of the gradient below this share of alpha are of no use to the bound or the preconditioner."""
@@ -62,7 +62,7 @@ def bound(model: Model, alpha: float, A: Array, V: Array, TA: Array) -> Bound:
     """
     EA = model.metric(A)
     R = model.target - TA @ V.T
-    squares, vectors = top_eigenpairs(model.gradient_gram(R), (FLOOR * alpha) ** 2)
+    squares, vectors = top_eigenpairs(model.gradient_gram(R), (FLOOR * alpha) ** 2, V.shape[1])
     norm = trace_norm(model, A, EA, V)
     fit = float(np.vdot(model.target.T @ EA, V))
     energy = float(np.vdot(EA.T @ TA, V.T @ V))
@@ -77,10 +77,13 @@ def bound(model: Model, alpha: float, A: Array, V: Array, TA: Array) -> Bound:
 
 
 def trace_norm(model: Model, A: Array, EA: Array, V: Array) -> float:
-    """`|U V'|_*` in task units, from k x k matrices."""
-    V = model.to_task_units(V)
-    squares, P = np.linalg.eigh(V.T @ V)
-    root = P * np.sqrt(np.maximum(squares, 0.0))
+    """`|U V'|_*` in task units, from k x k matrices; V has orthogonal columns in the model's units."""
+    if model.price is None:
+        root = np.diag(np.sqrt(squared_lengths(V)))
+    else:
+        V = model.to_task_units(V)
+        squares, P = np.linalg.eigh(V.T @ V)
+        root = P * np.sqrt(np.maximum(squares, 0.0))
     return float(np.sqrt(np.maximum(np.linalg.eigvalsh(root.T @ (A.T @ EA) @ root), 0.0)).sum())
 
 
