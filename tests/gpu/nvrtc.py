@@ -63,7 +63,8 @@ def compile_text(text: str, name: str, options: tuple[str, ...], architecture: i
     lib, program = library(), ctypes.c_void_p()
     lib.nvrtcCreateProgram(ctypes.byref(program), text.encode(), name.encode(), 0, None, None)
     try:
-        flags = [f"-arch=sm_{architecture}", "-Werror", "all-warnings", *options]
+        # CuPy adds -ftz=true to the options of every module.
+        flags = [f"-arch=sm_{architecture}", "-ftz=true", "-Werror", "all-warnings", *options]
         encoded = (ctypes.c_char_p * len(flags))(*(flag.encode() for flag in flags))
         if lib.nvrtcCompileProgram(program, len(flags), encoded):
             size = ctypes.c_size_t()
