@@ -98,7 +98,7 @@ def solve_reduced(
     counts = Counts()
     V = cold_start(model, alpha) if start is None else start
     worth = 0.5 * model.total
-    tol = min(1e-3, max(0.3 * np.sqrt(max(target_gap, 0.0) / worth) if worth > 0 else 0.0, 1e-10))
+    tol = min(1e-3, max(np.sqrt(max(target_gap, 0.0) / worth) if worth > 0 else 0.0, 1e-10))
     best: Reduced | None = None
     idle = 0
     for round_ in range(1, max_rounds + 1):
