@@ -163,12 +163,26 @@ def sweep_batch(
     return [sweep(q, s, float(tol), max_epochs) for q, s, tol in zip(quadratics, shrinks, tols, strict=True)]
 
 
+def _sweep_few(columns: Columns, residual: Any, coef: Any, shrink: BlockShrink, epochs: int) -> float:
+    held = np.asfortranarray(residual)
+    curvature = np.concatenate([panel.curvature for panel in columns.panels])
+    work = np.empty((int(np.diff(shrink.ptr).max()), coef.shape[1]))
+    moved = _sweep.sweep_few(
+        columns.data, held.T, coef, *shrink[:4], curvature, shrink.positive, int(epochs), work
+    )  # fmt: skip
+    if held is not residual:
+        residual[...] = held
+    return moved
+
+
 def sweep_columns(
     columns: Columns, residual: Any, coef: Any, weight: Any, shrink: BlockShrink, epochs: int
 ) -> float:
     from scipy.linalg.blas import dgemm  # pyright: ignore[reportAttributeAccessIssue] (made at import)
 
     data, t = columns.data, coef.shape[1]
+    if t < FEW_TASKS:
+        return _sweep_few(columns, residual, coef, shrink, epochs)
     work = _ChunkWork(columns.panels, shrink, t)
     held = np.asfortranarray(residual)  # in this order BLAS updates it in place, and a quarter faster
     moved = 0.0

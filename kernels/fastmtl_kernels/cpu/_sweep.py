@@ -276,3 +276,59 @@ def sweep_tasks(
             if gap <= tol or moved <= 0.0:
                 break
     return gap, epoch
+
+
+@jit
+def sweep_few(data, residual, W, ptr, l1, l2, ridge, curvature, positive, epochs, work):
+    """Cyclic passes in residual form for few tasks, one contiguous column of X a step.
+
+    Parameters
+    ----------
+    data : (s, n), one feature a row.
+    residual : (t, n), one task a contiguous row; modified in place.
+    W : (s, t); modified in place.
+    curvature : (B,) largest eigenvalue of the Gram matrix of each block.
+    work : (largest block, t) work.
+
+    Returns
+    -------
+    moved : float
+        Largest squared move of the last pass, in the metric of the curvature.
+    """
+    t, n = residual.shape
+    moved = 0.0
+    for _ in range(epochs):
+        moved = 0.0
+        for g in range(len(ptr) - 1):
+            low, high = ptr[g], ptr[g + 1]
+            L = curvature[g]
+            if L <= 0.0:
+                continue
+            norm = 0.0
+            for j in range(low, high):
+                x = data[j]
+                for c in range(t):
+                    r = residual[c]
+                    total = 0.0
+                    for i in range(n):
+                        total += x[i] * r[i]
+                    u = threshold(total + L * W[j, c], l1[j], positive)
+                    work[j - low, c] = u
+                    norm += u * u
+            norm = np.sqrt(norm)
+            factor = (1.0 - l2[g] / norm) / (L + ridge[g]) if norm > l2[g] else 0.0
+            change = 0.0
+            for j in range(low, high):
+                x = data[j]
+                for c in range(t):
+                    move = factor * work[j - low, c] - W[j, c]
+                    if move != 0.0:
+                        W[j, c] += move
+                        change += move * move
+                        r = residual[c]
+                        for i in range(n):
+                            r[i] -= move * x[i]
+            moved = max(moved, L * change)
+        if moved <= 0.0:
+            break
+    return moved
