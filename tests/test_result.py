@@ -205,8 +205,8 @@ def test_names_come_from_frames():
     targets = pandas.DataFrame(Y, columns=["u", "v", "w"])
     result = fastmtl.fit(frame, targets, alpha=0.1)
     assert result.feature_names == list(frame.columns) and result.task_names == ["u", "v", "w"]
-    np.testing.assert_array_equal(result.predict(frame), result.predict(X))
-    np.testing.assert_array_equal(result.coef, fastmtl.fit(X, Y, alpha=0.1).coef)
+    np.testing.assert_allclose(result.predict(frame), result.predict(X), atol=1e-9)
+    np.testing.assert_allclose(result.coef, fastmtl.fit(X, Y, alpha=0.1).coef, atol=1e-9)
 
 
 def test_a_fit_certifies_itself_again():
