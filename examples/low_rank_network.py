@@ -44,7 +44,9 @@ def simulate(n: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def objective(X: np.ndarray, Y: np.ndarray, W: np.ndarray, b: np.ndarray) -> float:
     """The convex objective at coefficients W and intercept b."""
     residual = Y - X @ W - b
-    return 0.5 * float(np.vdot(residual, residual)) / len(X) + ALPHA * float(np.linalg.svd(W, compute_uv=False).sum())
+    return 0.5 * float(np.vdot(residual, residual)) / len(X) + ALPHA * float(
+        np.linalg.svd(W, compute_uv=False).sum()
+    )
 
 
 def train(X: np.ndarray, Y: np.ndarray, seed: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
@@ -55,7 +57,11 @@ def train(X: np.ndarray, Y: np.ndarray, seed: int) -> list[tuple[int, np.ndarray
     for step in range(1, STEPS + 1):
         error = (X @ U @ V.T + b - Y) / len(X)
         down_U, down_V = X.T @ error @ V + ALPHA * U, error.T @ X @ U + ALPHA * V
-        U, V, b = U - LEARNING_RATE * down_U, V - LEARNING_RATE * down_V, b - LEARNING_RATE * error.sum(axis=0)
+        U, V, b = (
+            U - LEARNING_RATE * down_U,
+            V - LEARNING_RATE * down_V,
+            b - LEARNING_RATE * error.sum(axis=0),
+        )
         if step in REPORT:
             seen.append((step, U @ V.T, b))
     return seen
@@ -77,7 +83,9 @@ def main() -> None:
     U, V = res.factors()
     print(f"\nrank {res.rank}; hidden units, read off factors():")
     for k in range(res.rank):
-        print(f"  unit {k}: {U[0, k]:+.3f} age {U[1, k]:+.3f} age^2  ->  {V[0, k]:+.3f} height, {V[1, k]:+.3f} weight")
+        print(
+            f"  unit {k}: {U[0, k]:+.3f} age {U[1, k]:+.3f} age^2  ->  {V[0, k]:+.3f} height, {V[1, k]:+.3f} weight"
+        )
     print(f"\nR^2 {res.score(X, Y):.4f}")
 
 
