@@ -103,6 +103,12 @@ def test_an_overrun_of_shared_memory_is_caught():
         )
 
 
+def test_too_much_shared_memory_is_caught(gpu):
+    with pytest.raises(emulated.KernelError, match="48 KiB"):
+        emulated.run(GOOD, OPTIONS, 1, 64, (np.ones(9), np.zeros(1), np.int64(9)), 48 * 1024, 0)
+    assert gpu._sweep.SHARED_BYTES <= 47 * 1024
+
+
 def test_divergence_is_caught():
     text = GOOD.replace(
         "    if (threadIdx.x == 0) out",

@@ -42,7 +42,7 @@ def test_launch_failures_are_raised(gpu, device, monkeypatch, rows):
     for k in (1, 2):
         device.reset()
         device.fail_launch = k
-        with pytest.raises(gpu.xp.cuda.runtime.CUDARuntimeError, match="launch failure"):
+        with pytest.raises(gpu.xp.cuda.driver.CUDADriverError, match="launch failure"):
             gpu.sweep(quadratic, shrink, tol, 64)
 
 
@@ -73,6 +73,13 @@ def test_probe_says_what_is_missing(gpu, device, status, words):
     found = gpu.probe()
     assert not found.usable
     assert words in found.reason
+
+
+def test_probe_names_missing_libraries(gpu, device, monkeypatch):
+    monkeypatch.delattr(gpu.xp.cuda, "cublas")
+    found = gpu.probe()
+    assert not found.usable
+    assert found.reason.startswith("cuBLAS cannot be loaded")
 
 
 def test_probe_without_cupy(gpu, monkeypatch):

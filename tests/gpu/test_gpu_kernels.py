@@ -132,7 +132,7 @@ def _sweep(gpu, quadratic, shrink, tol, epochs=5000):
     return found, quadratic._replace(coef=to_host(there.coef), gradient=to_host(there.gradient))
 
 
-SWEEPS = [(1, 1), (31, 1), (1, 33), (33, 5), (40, 33), (64, 2), (70, 3)]
+SWEEPS = [(1, 1), (31, 1), (1, 33), (33, 5), (40, 33), (64, 2), (70, 3), (78, 2)]
 
 
 def _descends(gpu, device, monkeypatch, shape, dtype, method, own, seeds):

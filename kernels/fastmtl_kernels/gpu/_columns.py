@@ -9,7 +9,7 @@ import numpy as np
 
 from .._interface import Array, BlockShrink, Columns
 from ._cupy import cupy
-from ._modules import THREADS, launch
+from ._modules import MAX_BLOCKS, THREADS, launch
 from ._shrink import floating, on_device
 from ._sweep import curvature_bounds
 
@@ -55,7 +55,8 @@ def sweep_columns(
     widest = max(high - low for low, high in pairwise(ptr))
     t, dtype = coef.shape[1], coef.dtype
     even = weight.shape[1] == 1
-    chunks = max(1, min(MOST_CHUNKS, -(-residual.shape[0] // SAMPLES)))
+    # The partial products walk no grid strides: chunks times tiles of tasks must fit into one grid.
+    chunks = max(1, min(MOST_CHUNKS, MAX_BLOCKS // -(-t // _tile(t)), -(-residual.shape[0] // SAMPLES)))
     partial = cupy.empty(chunks * widest * t)
     z, move = cupy.empty((widest, t), dtype=dtype), cupy.empty((widest, t), dtype=dtype)
     moved = cupy.zeros(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NamedTuple
 
 try:
@@ -54,6 +55,9 @@ def probe() -> Probe:
         return Probe(False, _driver_sentence(int(getattr(error, "status", 0)), str(error)))
     if count == 0:
         return Probe(False, "no CUDA device is visible; check nvidia-smi and CUDA_VISIBLE_DEVICES")
+    missing = _missing_libraries()
+    if missing:
+        return Probe(False, missing)
     try:
         free, total = runtime.memGetInfo()
         name = runtime.getDeviceProperties(cupy.cuda.Device().id)["name"]
@@ -77,6 +81,37 @@ def _driver_sentence(status: int, text: str) -> str:
     if status == NO_DEVICE:
         return f"no CUDA device was found ({text}); check nvidia-smi and CUDA_VISIBLE_DEVICES"
     return f"the CUDA runtime failed ({text}); this CuPy needs CUDA {version}: {INSTALL}"
+
+
+LIBRARIES = {"cublas": "cuBLAS", "cusolver": "cuSOLVER", "nvrtc": "NVRTC"}
+"""Parts of CUDA that the kernels need; CuPy loads each at first use, from its own wheels or a CUDA toolkit."""
+
+
+def _missing_libraries() -> str:
+    """A sentence about the parts of CUDA that cannot be loaded; empty when all are there."""
+    missing = []
+    for module, name in LIBRARIES.items():
+        try:
+            getattr(cupy.cuda, module).getVersion  # noqa: B018  (the attribute loads the library)
+        except (ImportError, AttributeError, RuntimeError, OSError):
+            missing.append(name)
+    return f"{', '.join(missing)} cannot be loaded by CuPy {cupy.__version__}; {INSTALL}" if missing else ""
+
+
+def faults() -> tuple[type[BaseException], ...]:
+    """Exceptions of a device that fails: out of memory, launches, libraries, compilers."""
+    found = [*out_of_memory()]
+    places = (
+        "runtime.CUDARuntimeError",
+        "driver.CUDADriverError",
+        "cublas.CUBLASError",
+        "cusolver.CUSOLVERError",
+    )
+    for place in (*places, "nvrtc.NVRTCError", "compiler.CompileException"):
+        module, name = place.split(".")
+        with contextlib.suppress(ImportError, AttributeError):
+            found.append(getattr(getattr(cupy.cuda, module), name))
+    return tuple(found)
 
 
 def out_of_memory() -> tuple[type[BaseException], ...]:

@@ -14,8 +14,8 @@ DESCEND_ROWS = 512
 """Rows up to which one thread block sweeps the whole problem. Beyond it, a cyclic pass by a single processor takes longer
 than the tens of accelerated proximal steps by the whole device that it saves."""
 
-SHARED_BYTES = 48 * 1024
-"""Shared memory that every device grants without asking."""
+SHARED_BYTES = 47 * 1024
+"""Shared memory for a staged Gram matrix: what every device grants without asking, less what reductions use."""
 
 LAYOUT = 16
 """Numbers a problem in the layout table of `descend.cu`."""
@@ -44,17 +44,22 @@ def sweep_batch(
     out = [Descent(max(float(q.constant), 0.0), 0) for q in quadratics]
     kept = [i for i, q in enumerate(quadratics) if q.coef.size]
     if kept:
-        found = _descend(
-            [quadratics[i] for i in kept], [on_device(shrinks[i]) for i in kept], tols[kept], max_epochs
-        )
-        for i, descent in zip(kept, found, strict=True):
-            out[i] = descent
+        chosen = [quadratics[i] for i in kept]
+        report = launch_descend(chosen, [on_device(shrinks[i]) for i in kept], tols[kept], max_epochs)
+        for i, (gap, epochs) in zip(kept, report.get(), strict=True):
+            out[i] = as_descent(gap, epochs)
     return out
 
 
-def _descend(
+def as_descent(gap: float, epochs: float) -> Descent:
+    """A line of a report; one that is not a number is passed on as a gap that is none."""
+    return Descent(float(gap + 0.0 * epochs), int(np.nan_to_num(epochs)))
+
+
+def launch_descend(
     quadratics: list[Quadratic], shrinks: list[BlockShrink], tols: np.ndarray, max_epochs: int
-) -> list[Descent]:
+) -> Array:
+    """Descend on problems that are not empty; the report (problems, 2) of gaps and epochs stays on the device."""
     dtype = quadratics[0].coef.dtype
     layout, sizes = _layout(quadratics, shrinks)
     pairs = zip(quadratics, shrinks, strict=True)
@@ -89,8 +94,7 @@ def _descend(
             part = whole[cells].reshape(own.shape)
             if part.data.ptr != own.data.ptr:
                 own[...] = part
-    # A report that is not a number is passed on as a gap that is none.
-    return [Descent(float(gap + 0.0 * epochs), int(np.nan_to_num(epochs))) for gap, epochs in report.get()]
+    return report
 
 
 def _layout(quadratics: list[Quadratic], shrinks: list[BlockShrink]) -> tuple[np.ndarray, dict[str, int]]:

@@ -28,8 +28,9 @@ from ..cpu import (
     tridiagonal_multiply,
     tridiagonal_solve,
 )
-from . import _spectral, _sweep
-from ._cupy import cupy, out_of_memory
+from . import _cupy, _spectral, _sweep
+from ._cupy import cupy
+from ._shrink import on_device
 
 __all__ = [
     "block_scores", "correlate", "duality_gap", "penalty_value", "predict", "prepare_columns", "prox", "singular_shrink",
@@ -92,7 +93,7 @@ def sweep(quadratic: Quadratic, shrink: BlockShrink, tol: float, max_epochs: int
         The gap of a finite problem came back as NaN.
     """
     s, t = quadratic.coef.shape
-    if s * s * t < SWEEP_WORK:
+    if s * s * t < SWEEP_WORK or quadratic.coef.size == 0:
         return cpu.sweep(quadratic, shrink, tol, max_epochs)
     there = Quadratic(
         _grams.of(quadratic.gram),
@@ -102,8 +103,17 @@ def sweep(quadratic: Quadratic, shrink: BlockShrink, tol: float, max_epochs: int
         cupy.asarray(np.ascontiguousarray(quadratic.coef, dtype=np.float64)),
         quadratic.constant,
     )
-    found = _sweep.sweep(there, shrink, tol, max_epochs)
-    coef, gradient = cupy.stack([there.coef, there.gradient]).get()
+    if s <= _sweep.DESCEND_ROWS:
+        report = _sweep.launch_descend(
+            [there], [on_device(shrink)], np.array([tol], dtype=np.float64), max_epochs
+        )
+        # One trip over the bus for the report and the iterate.
+        back = cupy.concatenate([there.coef.ravel(), there.gradient.ravel(), report.ravel()]).get()
+        coef, gradient = back[:-2].reshape(2, s, t)
+        found = _sweep.as_descent(*back[-2:])
+    else:
+        found = _sweep.sweep(there, shrink, tol, max_epochs)
+        coef, gradient = cupy.stack([there.coef, there.gradient]).get()
     if not (np.isfinite(found.gap) and np.isfinite(coef).all()):
         raise DeviceFault("a descent on the device ended in NaN")
     quadratic.coef[...], quadratic.gradient[...] = coef, gradient
@@ -126,4 +136,4 @@ def singular_shrink(W: Array, threshold: float) -> tuple[Array, Array, Array]:
 
 def faults() -> tuple[type[BaseException], ...]:
     """What a failing device raises: out of memory, launch failures, impossible results."""
-    return (*out_of_memory(), cupy.cuda.runtime.CUDARuntimeError, DeviceFault)
+    return (*_cupy.faults(), DeviceFault)

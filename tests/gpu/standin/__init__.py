@@ -15,7 +15,7 @@ import numpy as np
 
 from . import emulated
 from .array import ndarray, unwrap, wrap
-from .device import DEVICE, NULL, CUDARuntimeError, Event, OutOfMemoryError, Stream
+from .device import DEVICE, NULL, CUDADriverError, CUDARuntimeError, Event, OutOfMemoryError, Stream
 
 USED: set[str] = set()
 """Names of array functions taken from the stand-in so far; a test asks the real CuPy whether it has them."""
@@ -31,7 +31,7 @@ class RawModule:
 
     def get_function(self, name: str) -> RawKernel:
         if emulated.parameters(self._code)[0] != name:
-            raise CUDARuntimeError(500, f"named symbol not found: {name}")
+            raise CUDADriverError(f"CUDA_ERROR_NOT_FOUND: named symbol not found: {name}")
         return RawKernel(name, self._code, self._options)
 
 
@@ -46,7 +46,7 @@ class RawKernel:
     ) -> None:
         DEVICE.launches += 1
         if DEVICE.launches == DEVICE.fail_launch:
-            raise CUDARuntimeError(719, "cudaErrorLaunchFailure: unspecified launch failure")
+            raise CUDADriverError("CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure")
         emulated.run(self._code, self._options, grid[0], block[0], unwrap(args), shared_mem, DEVICE.seed)
         if DEVICE.launches == DEVICE.poison_launch:
             for value, parameter in zip(args, emulated.parameters(self._code)[1], strict=True):
@@ -164,7 +164,8 @@ def _modules() -> dict[str, types.ModuleType]:
     cuda.__dict__.update(
         runtime=runtime, memory=memory, Device=lambda *_: _Current(), Stream=Stream, Event=Event, __path__=[],
         get_current_stream=lambda: NULL, alloc_pinned_memory=bytearray, is_available=lambda: DEVICE.failure is None,
-        OutOfMemoryError=OutOfMemoryError,
+        OutOfMemoryError=OutOfMemoryError, driver=types.SimpleNamespace(CUDADriverError=CUDADriverError),
+        **{name: types.SimpleNamespace(getVersion=lambda: 13000) for name in ("cublas", "cusolver", "nvrtc")},
     )  # fmt: skip
     memory.OutOfMemoryError = OutOfMemoryError
     runtime.__dict__.update(

@@ -18,6 +18,10 @@ class CUDARuntimeError(RuntimeError):
         self.status = status
 
 
+class CUDADriverError(RuntimeError):
+    """Stand-in for `cupy.cuda.driver.CUDADriverError`: what a launch raises."""
+
+
 class Device:
     """One device of `total` bytes; tests set the faults and read the counters."""
 

@@ -151,6 +151,10 @@ def run(
     KernelError
         Divergence, access beyond an array, a write through a const pointer, or arguments of a wrong type.
     """
+    if shared > 48 * 1024 - 1024:
+        raise KernelError(
+            f"{shared} bytes of dynamic shared memory, beside up to 1 KiB of reductions, are above 48 KiB"
+        )
     function, wanted = build(text, options)
     real = next(option[7:] for option in options if option.startswith("-DREAL="))
     if len(args) != len(wanted):
