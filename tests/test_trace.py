@@ -410,3 +410,27 @@ def test_the_matrix_free_solver_compresses_a_crowded_subspace(monkeypatch):
     monkeypatch.setattr(left_subspace, "SQUARE_BYTES", 0)
     monkeypatch.setattr(left_subspace, "CROWDED", 5)
     assert fitted(X, Y, 0.1, tol=1e-7).certificate.relative_gap <= 1e-7
+
+
+@pytest.mark.parametrize("shape", [(1500, 300, 20), (300, 1500, 20), (2000, 80, 120), (600, 600, 30), (1500, 620, 10)])
+@pytest.mark.parametrize("fraction", [0.5, 0.02])
+def test_memory_is_two_square_matrices_and_a_few_thin_ones(shape, fraction):
+    """Array memory of a fit beside its input: at most two q x q, one t x t and 4 (n + p) t; one panel on top of it.
+
+    The last shape is reduced in float32.
+    """
+    import tracemalloc
+
+    from fastmtl.designs.dense import SQUARE_PANEL_BYTES
+
+    n, p, t = shape
+    X, Y = draw(*shape)
+    alpha = fraction * fastmtl.alpha_max(X, Y, penalty="trace")
+    fastmtl.fit(X, Y, penalty="trace", alpha=alpha)
+    tracemalloc.start()
+    try:
+        fastmtl.fit(X, Y, penalty="trace", alpha=alpha)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= 8 * (2 * min(n, p) ** 2 + t**2 + 4 * (n + p) * t) + SQUARE_PANEL_BYTES

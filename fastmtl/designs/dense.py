@@ -11,6 +11,8 @@ from ..backend import blas_threads
 from ._base import Design
 from ._cross_products import accumulate
 
+SQUARE_PANEL_BYTES = PANEL_BYTES // 4
+"""Work memory of one converted panel of a cross-product: the result is the large array there."""
 PANEL_FLOPS = 1.5e9
 """Work of one product panel: below 50 ms on a current core, so that an interrupt is never kept waiting."""
 
@@ -120,20 +122,21 @@ class DenseDesign(Design):
         """Slices of `length` for a product of the given order, limited by work memory where X is converted."""
         step = max(1, int(PANEL_FLOPS) // order**2)
         if converted or not self._direct:
-            step = max(1, min(step, PANEL_BYTES // (8 * order)))
+            step = max(1, min(step, SQUARE_PANEL_BYTES // (8 * order)))
         return [slice(low, min(length, low + step)) for low in range(0, length, step)]
 
     def second_moments(self, weight: Array, centre: Array | None = None, *, single: bool = False) -> Array:
         even = np.ptp(weight) == 0.0
         factor = float(weight[0]) if even else 1.0
         dtype = np.float32 if single else np.float64
-        parts = self._square_panels(self.n, self.p, converted=single or not even)
 
         def blocks(subtract: Array | None) -> Iterator[Array]:
-            for part in parts:
+            converted = single or not even or subtract is not None
+            for part in self._square_panels(self.n, self.p, converted=converted):
                 block = self.X[part]
                 if subtract is not None:
-                    block = block - subtract
+                    # The difference is formed in float64 and rounded once.
+                    block = np.subtract(block, subtract, out=np.empty(block.shape, dtype), casting="same_kind")
                 if not even:
                     block = block * np.sqrt(weight[part])[:, None]
                 yield block.T
@@ -148,10 +151,9 @@ class DenseDesign(Design):
 
     def inner_products(self, weight: Array, centre: Array | None = None) -> Array:
         root = np.sqrt(weight)
-        parts = self._square_panels(self.p, self.n, converted=False)
 
         def blocks(subtract: Array | None) -> Iterator[Array]:
-            for part in parts:
+            for part in self._square_panels(self.p, self.n, converted=subtract is not None):
                 block = self.X[:, part]
                 yield block if subtract is None else block - subtract[part]
 
