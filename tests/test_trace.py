@@ -412,7 +412,9 @@ def test_the_matrix_free_solver_compresses_a_crowded_subspace(monkeypatch):
     assert fitted(X, Y, 0.1, tol=1e-7).certificate.relative_gap <= 1e-7
 
 
-@pytest.mark.parametrize("shape", [(1500, 300, 20), (300, 1500, 20), (2000, 80, 120), (600, 600, 30), (1500, 620, 10)])
+@pytest.mark.parametrize(
+    "shape", [(1500, 300, 20), (300, 1500, 20), (2000, 80, 120), (600, 600, 30), (1500, 620, 10)]
+)
 @pytest.mark.parametrize("fraction", [0.5, 0.02])
 def test_memory_is_two_square_matrices_and_a_few_thin_ones(shape, fraction):
     """Array memory of a fit beside its input: at most two q x q, one t x t and 4 (n + p) t; one panel on top of it.

@@ -136,7 +136,9 @@ class DenseDesign(Design):
                 block = self.X[part]
                 if subtract is not None:
                     # The difference is formed in float64 and rounded once.
-                    block = np.subtract(block, subtract, out=np.empty(block.shape, dtype), casting="same_kind")
+                    block = np.subtract(
+                        block, subtract, out=np.empty(block.shape, dtype), casting="same_kind"
+                    )
                 if not even:
                     block = block * np.sqrt(weight[part])[:, None]
                 yield block.T
