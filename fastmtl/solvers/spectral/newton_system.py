@@ -82,8 +82,10 @@ class NewtonSystem:
         V, s = self.iterate.V, self.iterate.scales
         self._roots = np.sqrt(s)
         self._basis = V / self._roots
-        self._both = np.hstack((V, self.gradient))
-        self._overlap = self.gradient.T @ V
+        self._complete = V.shape[0] == V.shape[1]
+        if not self._complete:
+            self._both = np.hstack((V, self.gradient))
+            self._overlap = self.gradient.T @ V
         if model.price is None:
             self._K = self.K + alpha * np.eye(len(s))
             self._inverse = np.linalg.inv(self._K)
@@ -110,12 +112,15 @@ class NewtonSystem:
         model, s = self.model, self.iterate.scales
         V = self.iterate.V
         k = len(s)
-        products = self._both.T @ P
+        products = (V if self._complete else self._both).T @ P
         inner = products[:k]
         dA = model.solve(self.iterate.factor, BP - self.TA @ (inner + inner.T))
         M1 = dA.T @ self.ETA
         M = inner / s[:, None]
-        back = M1 + M1.T - (products[k:] - self._overlap @ M) / s[:, None]
+        back = M1 + M1.T
+        if not self._complete:
+            # g'(P - V M), which is zero when V spans everything.
+            back -= (products[k:] - self._overlap @ M) / s[:, None]
         out = P @ self._K + V @ back - self.gradient @ M - model.target.T @ model.metric(dA)
         return out if model.price is None else out + self.alpha * model.priced(P)
 
