@@ -110,6 +110,20 @@ def _sytrd(S: Array) -> tuple[Array, Array, Array, Array]:
     return vectors, diagonal, off, tau
 
 
+def _unrotate_once(vectors: Array, tau: Array, Z: Array) -> Array:
+    """`Q Z` for LAPACK's vectors and float64 tau: cheaper than `Reflectors` for a single use."""
+    q, k = Z.shape
+    # LAPACK wants the vectors from the sub-diagonal down. Read one entry late, the square array is that matrix with
+    # leading dimension q; its last row is never touched because `lower` has q - 1 rows.
+    shifted = vectors.ravel(order="K")[1 : 1 + q * (q - 1)].reshape((q, q - 1), order="F")
+    lower, _, info = _lapack().dormqr(
+        "L", "N", shifted, tau, np.asfortranarray(Z[1:]), lwork=BLOCK * k, overwrite_c=1
+    )
+    if info:
+        raise RuntimeError(f"LAPACK dormqr refused argument {-info}")
+    return np.concatenate((Z[:1], lower))
+
+
 def count_above(diagonal: Array, off: Array, floor: float) -> int:
     """Number of eigenvalues of the tridiagonal matrix above `floor`, by Sylvester's law of inertia."""
     count, pivot = 0, 1.0
@@ -145,7 +159,7 @@ def top_eigenpairs(S: Array, floor: float, expected: int = 0) -> tuple[Array, Ar
                     lapack_driver="stemr",
                     check_finite=False,
                 )
-                return values, Reflectors.of(work, tau).unrotate(vectors)
+                return values, _unrotate_once(work, tau, vectors)
             except LinAlgError:
                 pass
     values, vectors = np.linalg.eigh(S)
