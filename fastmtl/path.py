@@ -269,8 +269,10 @@ def _packed(opened: Opened, done: list[tuple[float, Outcome]], monitor: Monitor)
     for alpha, outcome in done:
         at = opened.with_penalty(opened.problem.penalty.with_alpha(alpha))
         full = as_result(at, outcome, replace(monitor, history=[]))
-        rows.append(full.support)
-        kept = full.coef if full.low_rank is not None else full.coef[full.support]
+        support = full.support
+        rows.append(support)
+        whole = full.low_rank is not None or len(support) == opened.problem.design.p
+        kept = full.coef if whole else full.coef[support]
         fits.append(replace(full, coef=kept, dual=None))
     return PathResult(
         np.array([alpha for alpha, _ in done]),
