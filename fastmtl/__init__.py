@@ -8,13 +8,15 @@ from ._status import ConvergenceWarning, FitInterrupted, Status
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import losses, penalties
+    from . import losses, model_selection, penalties
     from .api import alpha_max, certify, fit
     from .certificate import Certificate
+    from .model_selection import CVResult, cross_validate
     from .path import PathResult, fit_path
     from .result import FitResult
 
 __all__ = [
+    "CVResult",
     "Certificate",
     "ConvergenceWarning",
     "FitInterrupted",
@@ -24,18 +26,22 @@ __all__ = [
     "__version__",
     "alpha_max",
     "certify",
+    "cross_validate",
     "fit",
     "fit_path",
     "losses",
+    "model_selection",
     "penalties",
 ]
 
 _HOMES = {
+    "CVResult": "model_selection",
     "Certificate": "certificate",
     "FitResult": "result",
     "PathResult": "path",
     "alpha_max": "api",
     "certify": "api",
+    "cross_validate": "model_selection",
     "fit": "api",
     "fit_path": "path",
 }
@@ -47,7 +53,7 @@ def __getattr__(name: str) -> Any:
 
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    if name in ("losses", "penalties"):
+    if name in ("losses", "model_selection", "penalties"):
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -1,0 +1,42 @@
+"""Independent jobs side by side in threads, their results in order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def in_threads(run: Callable[..., T], jobs: Iterable[tuple[Any, ...]], n_jobs: int | None) -> list[T]:
+    """`[run(*job) for job in jobs]`, `n_jobs` at a time; compiled code and BLAS release the interpreter lock.
+
+    joblib starts the threads where it is installed, and so heeds `joblib.parallel_config`.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        As many as there are cores when None; -1 likewise.
+    """
+    jobs = list(jobs)
+    n_workers = min(len(jobs), (os.cpu_count() or 1) if n_jobs in (None, -1) else int(n_jobs))
+    if n_workers <= 1:
+        return [run(*job) for job in jobs]
+    try:
+        from joblib import Parallel, delayed
+    except ImportError:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(n_workers) as pool:
+            return list(pool.map(lambda job: run(*job), jobs))
+    parallel: Any = Parallel(n_jobs=n_workers, backend="threading")
+    return list(parallel(delayed(run)(*job) for job in jobs))
+
+
+def check_n_jobs(n_jobs: Any) -> None:
+    """Raise on a number of jobs that makes no sense."""
+    if n_jobs is not None and (
+        isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or not (n_jobs >= 1 or n_jobs == -1)
+    ):
+        raise ValueError(f"n_jobs is {n_jobs!r}; a whole number >= 1, -1 or None was expected")
