@@ -92,7 +92,7 @@ class Blocks(BlockPenalty):
 
 def used_blocks(W: np.ndarray, form: Form) -> np.ndarray:
     """Mask (B,) of the blocks with a coefficient that is not zero."""
-    rows = W.any(axis=1)
+    rows: np.ndarray = np.asarray(W.any(axis=1))
     rows = rows if form.order is None else rows[form.order]
     ptr = form.shrink.ptr
     return rows if len(ptr) == len(rows) + 1 else np.logical_or.reduceat(rows, ptr[:-1])

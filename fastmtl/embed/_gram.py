@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -88,7 +87,7 @@ def solve_batch(
     gram: Any,
     moments: Any,
     squares: Any,
-    penalty: BlockShrink | Penalty | Sequence[BlockShrink | Penalty],
+    penalty: BlockShrink | Penalty | list[Any],
     *,
     coef: Any = None,
     tol: float = 1e-6,
