@@ -32,7 +32,8 @@ LAYERS = [
     {"path"},
     {"api"},
     {"model_selection"},
-    {"embed", "adapters"},
+    {"embed"},
+    {"adapters"},
     {"estimators", "plotting", "cli"},
     {"__init__", "__main__"},
 ]
