@@ -55,6 +55,14 @@ class Design(ABC):
         """`X_cols' diag(weight) X_other` in float64 (other defaults to cols)."""
 
     @abstractmethod
+    def part(self, cols: Array) -> Design:
+        """The columns `cols` as a design of their own, a float64 copy."""
+
+    def weighted_gram(self, weight: Array) -> Array:
+        """`X' diag(weight) X` (p, p) in float64 for non-negative weights."""
+        return self.gram(np.arange(self.p), None, weight)
+
+    @abstractmethod
     def sq_norms(self, weight: Array | None = None) -> Array:
         """Squared column norms `sum_i weight_i x_ij^2` (p,) in float64."""
 

@@ -106,6 +106,13 @@ class DenseDesign(Design):
         right = left if other is None else self.take(other)
         return (left if weight is None else left * weight) @ right.T
 
+    def part(self, cols: Array) -> Design:
+        return DenseDesign(self.take(cols).T)
+
+    def weighted_gram(self, weight: Array) -> Array:
+        root = (self.X.T if self._direct else self.take(np.arange(self.p))) * np.sqrt(weight)
+        return root @ root.T  # numpy forms one triangle only
+
     def sq_norms(self, weight: Array | None = None) -> Array:
         out = np.zeros(self.p)
         for part, block in self._panels(1):

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._arrays import Array, compute_dtype
 from ._base import Design
+from .dense import DenseDesign
 
 PANEL_BYTES = 1 << 28
 """Work memory of one converted or gathered panel on the device."""
@@ -90,6 +91,9 @@ class DeviceDesign(Design):
                 B = self._block(part, other)
             out += (A if weight is None else A * weight[part]).T @ B
         return out.get()
+
+    def part(self, cols: Array) -> Design:
+        return DenseDesign(self.take(cols).T)
 
     def sq_norms(self, weight: Array | None = None) -> Array:
         out = np.empty(self.p)

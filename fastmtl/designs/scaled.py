@@ -36,6 +36,9 @@ class ScaledDesign(Design):
         right = self.scale[cols if other is None else other]
         return self.base.gram(cols, other, weight) / np.outer(self.scale[cols], right)
 
+    def part(self, cols: Array) -> Design:
+        return ScaledDesign(self.base.part(cols), self.scale[cols])
+
     def sq_norms(self, weight: Array | None = None) -> Array:
         return self.base.sq_norms(weight) / self.scale**2
 

@@ -8,6 +8,10 @@ import numpy as np
 
 from .._arrays import Array, compute_dtype, panels
 from ._base import Design
+from .dense import DenseDesign
+
+DENSE_SHARE = 0.2
+"""Share of stored entries above which a part of X is handled as dense."""
 
 
 class SparseDesign(Design):
@@ -63,6 +67,12 @@ class SparseDesign(Design):
         if weight is not None:
             right = right.multiply(np.asarray(weight)[:, None]).tocsc()
         return np.asarray((left.T @ right).toarray())
+
+    def part(self, cols: Array) -> Design:
+        columns = self.columns(cols)
+        if columns.nnz > DENSE_SHARE * self.n * len(cols):
+            return DenseDesign(np.asfortranarray(columns.toarray()))
+        return SparseDesign(columns)
 
     def sq_norms(self, weight: Array | None = None) -> Array:
         out = np.empty(self.p)

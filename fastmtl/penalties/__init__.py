@@ -5,13 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from ._base import Lowered, Penalty
+from ._restricted import Restricted, restrict
 from .group import Group
 from .l1 import L1
 from .l21 import L21
 from .sparse_group import SparseGroup
 from .trace import Trace
 
-__all__ = ["L1", "L21", "Group", "Lowered", "Penalty", "SparseGroup", "Trace", "as_penalty"]
+__all__ = [
+    "L1",
+    "L21",
+    "Group",
+    "Lowered",
+    "Penalty",
+    "Restricted",
+    "SparseGroup",
+    "Trace",
+    "as_penalty",
+    "restrict",
+]
 
 NAMES: dict[str, type[Penalty]] = {
     "l21": L21,
