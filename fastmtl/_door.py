@@ -8,25 +8,47 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import as_ndarray, check_finite, feature_names, is_sparse
+from ._arrays import as_ndarray, feature_names, is_sparse
 from ._cost import Work
+from ._given import Data, read_data
+from ._scaling import Scaling
+from ._targets import (
+    SCALES,
+    Reader,
+    Target,
+    as_vector,
+    flatten,
+    read_columns,
+    read_losses,
+    read_offset,
+    read_sample_weight,
+    read_targets,
+    read_task_weight,
+)
+from ._tasks import TaskColumns
 from .backend import (
     Backend,
     choose_backend,
     device_array,
     gpu_module,
-    host_array,
     is_on_device,
     library_of,
     with_fallback,
 )
-from .designs import DenseDesign, Design, DeviceDesign, ScaledDesign, SparseDesign
-from .loss_problem import LossProblem
-from .losses import Loss, Squared, resolve
+from .designs import (
+    DenseDesign,
+    Design,
+    DeviceDesign,
+    OwnDesigns,
+    ScaledDesign,
+    SharedDesign,
+    SparseDesign,
+    TaskDesign,
+)
+from .losses import Squared, resolve
 from .penalties import Penalty, as_penalty
 from .problem import Problem, project_off
-
-SCALES = ("mean", "sum")
+from .task_problem import TaskProblem
 
 
 @dataclass(frozen=True)
@@ -35,36 +57,49 @@ class Opened:
 
     Attributes
     ----------
-    problem : Problem
-    divisor : ndarray of shape (p,) or None
+    problem : Problem or TaskProblem
+    divisor : ndarray of shape (p,) or (p, t), or None
         Column scale that standardisation divided X by.
-    features, tasks : list of str or None
-        Names found on X and Y.
+    features, names : list of str or None
+        Names of features and columns.
     is_1d : bool
         Whether Y came as a vector.
-    offset : ndarray of shape (n, t) or None
     n_observed : ndarray of shape (t,)
         Samples with a positive weight.
     backend : Backend
         Where the problem is solved.
+    tasks : tuple of TaskColumns
     library : str or None
         Name of X's library when X lives on a device: results go back there.
+    scaling : Scaling or None
+        Powers of two that columns and targets of the problem were divided by.
     """
 
-    problem: Problem
+    problem: Any
     divisor: np.ndarray | None
     features: list[str] | None
-    tasks: list[str] | None
+    names: list[str] | None
     is_1d: bool
-    offset: np.ndarray | None
     n_observed: np.ndarray
     backend: Backend
+    tasks: tuple[TaskColumns, ...]
     library: str | None = None
+    scaling: Scaling | None = None
+
+    def standardized(self, coef: np.ndarray) -> np.ndarray:
+        """Coefficients (p, t) in the units of X turned into those of standard deviations."""
+        return coef if self.divisor is None else coef * self.divisor.reshape(len(coef), -1)
+
+    def in_units(self, coef: np.ndarray) -> np.ndarray:
+        """The way back."""
+        if self.divisor is None:
+            return coef
+        return (coef / self.divisor.reshape(len(coef), -1)).astype(coef.dtype, copy=False)
 
     def with_penalty(self, penalty: Penalty) -> Opened:
         """The same data under another penalty; what was computed from the data alone is kept."""
         problem = replace(self.problem, penalty=penalty)
-        for name in ("root", "intercept_basis", "target", "null_value"):
+        for name in self.problem.DATA_ONLY:
             if name in self.problem.__dict__:
                 problem.__dict__[name] = self.problem.__dict__[name]
         return replace(self, problem=problem)
@@ -108,95 +143,222 @@ def open_problem(
         Naming the argument, what came and what was expected.
     """
     made = as_penalty(penalty, alpha, need_alpha=need_alpha)
-    _refuse_unsupported(X, Y, loss, task_weight, task)
-    Y, offset, sample_weight = to_host(Y), to_host(offset), to_host(sample_weight)
-    design = as_design(X)
-    meant = resolve(loss)
-    squared = isinstance(meant, Squared)
-    targets, is_1d = as_targets(Y, design.n) if squared else encode_targets(Y, design.n, meant)
-    place, design = _placed(design, backend, targets.shape[1], kind, made)
-    tasks = feature_names(Y)
-    shift = None
-    if offset is not None:
-        shift = _as_offset(offset, targets.shape, is_1d)
-        targets = targets - shift if squared else targets
     if scale not in SCALES:
         raise ValueError(f"scale is {scale!r}; expected 'mean' (1/n_t, the default) or 'sum'")
-    weights = as_sample_weight(sample_weight, design.n)
-    omega, observed = _omega(weights, design.n, scale)
-    made.check(design.p, targets.shape[1])
+    data = read_data(X, Y, sample_weight, offset, task)
+    options = Options(made, loss, task_weight, bool(fit_intercept), bool(standardize), scale, backend, kind)
+    return _open_own(data, options) if data.is_own else _open_shared(data, options)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `open_problem` was asked for beside the data."""
+
+    penalty: Any
+    loss: Any
+    task_weight: Any
+    fit_intercept: bool
+    standardize: bool
+    scale: str
+    backend: str
+    kind: str
+
+
+def _open_shared(data: Data, options: Options) -> Opened:
+    """One X for all tasks."""
+    made, loss, Y = options.penalty, options.loss, data.Y
+    design = as_design(data.X)
+    several = isinstance(loss, (list, tuple))
+    if not several and isinstance(resolve(loss), Squared):
+        targets, is_1d = read_targets(Y, design.n, gaps=True)
+        columns = list(targets.T)
+    else:
+        targets = None
+        columns, is_1d = read_columns(Y, design.n, len(loss) if several else None)
+    losses = read_losses(loss, len(columns))
+    weights = read_sample_weight(data.sample_weight, design.n, len(columns))
+    place, design = _placed(design, options.backend, len(columns), options.kind, made)
     made.lower(design.p)  # its form at alpha = 1 is kept, and shared by every other strength
+    names, features = feature_names(Y), feature_names(data.X)
+    is_plain = options.task_weight is None and (weights is None or weights.ndim == 1)
+    if targets is not None and is_plain and not np.isnan(targets).any():
+        made.check(design.p, targets.shape[1])
+        shift = read_offset(data.offset, targets.shape)
+        if weights is not None and not weights.any():
+            raise ValueError("sample_weight is zero everywhere; at least one sample needs a positive weight")
+        omega, observed = _omega(weights, design.n, options.scale)
+        divisor = deviations(design, weights) if options.standardize else None
+        design = design if divisor is None else ScaledDesign(design, divisor)
+        problem = Problem(
+            design, targets if shift is None else targets - shift, made, omega, options.fit_intercept
+        )
+        tasks = _plain_columns(names, targets.shape[1])
+        counts = np.full(targets.shape[1], observed)
+        return Opened(problem, divisor, features, names, is_1d, counts, place, tasks, library_of(data.X))
+    c = read_task_weight(options.task_weight, len(columns))
+    called = ["Y"] if is_1d else [f"Y[:, {t}]" for t in range(len(columns))] if names is None else names
+    reader = Reader(losses, c, options.scale, called)
+    read = [
+        reader.target(
+            t, y, weights if weights is None or weights.ndim == 1 else weights[:, t], None, gaps=not is_1d
+        )
+        for t, y in enumerate(columns)
+    ]
+    widths = [target.width for target in read]
+    if data.offset is not None:
+        shift = _spread_offset(data.offset, design.n, widths)
+        ends = np.cumsum([0, *widths])
+        read = [
+            target._replace(offset=shift[:, low:high])
+            for target, low, high in zip(read, ends[:-1], ends[1:], strict=True)
+        ]
+    flat = flatten(read)
     divisor = None
-    if standardize:
-        divisor = deviations(design, weights)
+    if options.standardize:
+        total = np.sum([target.omega for target in read], axis=0)
+        divisor = deviations(design, total)
         design = ScaledDesign(design, divisor)
-    problem = Problem(design, targets, made, omega, bool(fit_intercept))
-    if not squared:
-        problem = LossProblem(design, targets, made, omega, bool(fit_intercept), meant, shift)
-        tasks = [str(label) for label in _labels(meant, Y)] if meant.joint else tasks
-    counts = np.full(targets.shape[1], observed)
-    return Opened(problem, divisor, feature_names(X), tasks, is_1d, shift, counts, place, library_of(X))
+    made.check(design.p, sum(widths))
+    problem = TaskProblem(
+        SharedDesign(design, sum(widths)),
+        flat.parts,
+        flat.y,
+        flat.omega,
+        made,
+        options.fit_intercept,
+        flat.offset,
+    )
+    tasks = _task_columns(read, names)
+    counts = np.repeat([target.n_observed for target in read], widths)
+    single = is_1d and widths == [1]
+    return Opened(
+        problem,
+        divisor,
+        features,
+        column_names(tasks, names is not None),
+        single,
+        counts,
+        place,
+        tasks,
+        library_of(data.X),
+    )
 
 
-def encode_targets(Y: Any, n: int, loss: Loss) -> tuple[np.ndarray, bool]:
-    """Targets as a loss wants them, (n, t) in float64, checked column by column; and whether `predict` gives a vector."""
-    if loss.joint:
-        labels = np.asarray(Y)
-        if labels.ndim != 1 or labels.shape[0] != n:
+def _open_own(data: Data, options: Options) -> Opened:
+    """One design a task."""
+    made, n_tasks = options.penalty, len(data.X)
+    designs = [as_design(x, f"X[{t}]", least=0) for t, x in enumerate(data.X)]
+    features = feature_names(data.X[0])
+    for t, design in enumerate(designs):
+        if design.p != designs[0].p:
             raise ValueError(
-                f"Y has shape {labels.shape}; loss={loss.name!r} takes one label a sample, ({n},)"
+                f"X[{t}] has {design.p} features, X[0] has {designs[0].p}; all tasks must share their features"
             )
-        return np.ascontiguousarray(loss.encode(labels, "Y"), dtype=np.float64), False
-    targets, is_1d = as_targets(Y, n)
-    columns = [loss.encode(targets[:, t], "Y" if is_1d else f"Y[:, {t}]") for t in range(targets.shape[1])]
-    return np.ascontiguousarray(np.stack(columns, axis=1), dtype=np.float64), is_1d
+        if feature_names(data.X[t]) != features:
+            raise ValueError(f"X[{t}] has other column names than X[0]; all tasks must share their features")
+    losses = read_losses(options.loss, n_tasks)
+    names = (
+        [f"Y[{t}]" for t in range(n_tasks)] if data.names is None else [f"Y[task {n!r}]" for n in data.names]
+    )
+    reader = Reader(losses, read_task_weight(options.task_weight, n_tasks), options.scale, names)
+    read = []
+    for t, design in enumerate(designs):
+        y = as_vector(data.Y[t], names[t])
+        if len(y) != design.n:
+            raise ValueError(
+                f"{names[t]} has {len(y)} rows, X[{t}] has {design.n}; rows are samples and must match"
+            )
+        s = read_sample_weight(data.sample_weight[t], design.n, 1, f"sample_weight[{t}]")
+        target = reader.target(t, y, s, None, gaps=False)
+        shift = read_offset(data.offset[t], (design.n, target.width), f"offset[{t}]")
+        read.append(target if shift is None else target._replace(offset=shift))
+    flat, widths, divisor = flatten(read), [target.width for target in read], None
+    if options.standardize:
+        scales = [deviations(d, target.omega) for d, target in zip(designs, read, strict=True)]
+        designs = [ScaledDesign(d, scale) for d, scale in zip(designs, scales, strict=True)]
+        divisor = np.repeat(np.stack(scales, axis=1), widths, axis=1)
+    made.check(designs[0].p, sum(widths))
+    problem = TaskProblem(
+        OwnDesigns(designs, widths), flat.parts, flat.y, flat.omega, made, options.fit_intercept, flat.offset
+    )
+    tasks = _task_columns(read, data.names)
+    counts = np.repeat([target.n_observed for target in read], widths)
+    return Opened(
+        problem, divisor, features, column_names(tasks, data.names is not None), False, counts,
+        _cpu_only(options.backend, problem.design), tasks,
+    )  # fmt: skip
 
 
-def _labels(loss: Loss, Y: Any) -> Any:
-    labels = loss.labels(np.asarray(Y))
-    return () if labels is None else labels
-
-
-def _refuse_unsupported(X: Any, Y: Any, loss: Any, task_weight: Any, task: Any) -> None:
-    if isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) == 2:
-        raise ValueError("X is a list of designs; one shared design (n, p) is supported in this version")
-    if isinstance(loss, (list, tuple)):
-        raise ValueError("loss is a list; one loss for all tasks is supported in this version")
-    if task_weight is not None:
-        raise ValueError(
-            "task_weight is not supported in this version; scale the columns of Y, or leave it out"
+def _cpu_only(backend: str, design: TaskDesign) -> Backend:
+    """The CPU, which alone serves tasks with designs of their own."""
+    if backend == "gpu":
+        raise RuntimeError(
+            "backend='gpu' cannot be served: each task has a design of its own, and those run on the CPU. "
+            "Use backend='auto' or 'cpu'"
         )
-    if task is not None:
-        raise ValueError(
-            "task labels (long form) are not supported in this version; pass one design X (n, p) and Y (n, t)"
-        )
+    work = Work(*design.shape, design.t)
+    place = choose_backend("cpu" if backend == "auto" else backend, work)
+    return replace(place, reason="each task has a design of its own") if backend == "auto" else place
 
 
-def as_design(X: Any) -> Design:
-    """A design from whatever array X is, without copying it."""
+def _plain_columns(names: list[str] | None, t: int) -> tuple[TaskColumns, ...]:
+    return tuple(
+        TaskColumns(str(c) if names is None else names[c], c, c + 1, is_named=names is not None)
+        for c in range(t)
+    )
+
+
+def _task_columns(read: list[Target], names: list[str] | None) -> tuple[TaskColumns, ...]:
+    out, first = [], 0
+    for t, target in enumerate(read):
+        name = str(t) if names is None else names[t]
+        labels = target.labels if target.loss.name != "logistic" else ["0", "1"]
+        out.append(TaskColumns.of(name, first, target.width, target.loss, labels, names is not None))
+        first = out[-1].last
+    return tuple(out)
+
+
+def column_names(tasks: tuple[TaskColumns, ...], is_named: bool) -> list[str] | None:
+    """A name for every column of W: the task's, and the class where a task has several columns."""
+    if not is_named and all(task.last - task.first == 1 for task in tasks):
+        return None
+    out = []
+    for task in tasks:
+        if task.last - task.first == 1:
+            out.append(task.name)
+        else:
+            out += [label if len(tasks) == 1 else f"{task.name}:{label}" for label in task.labels or ()]
+    return out
+
+
+def _spread_offset(offset: Any, n: int, widths: list[int]) -> np.ndarray:
+    """Offsets (n, columns), given one a column or one a task."""
+    if np.shape(offset) == (n, len(widths)) != (n, sum(widths)):
+        shift: Any = read_offset(offset, (n, len(widths)))
+        return np.repeat(shift, widths, axis=1)
+    return np.asarray(read_offset(offset, (n, sum(widths))))
+
+
+def as_design(X: Any, name: str = "X", least: int = 1) -> Design:
+    """A design from whatever array X is, without copying it; `least` is the smallest number of samples."""
     if is_sparse(X):
         if X.dtype.kind not in "biuf":
             raise TypeError(
-                f"X has dtype {X.dtype}, a real numeric dtype was expected; convert it, e.g. X.astype(float)"
+                f"{name} has dtype {X.dtype}, a real numeric dtype was expected; convert it, e.g. {name}.astype(float)"
             )
         X = X if X.format in ("csc", "csr") else X.tocsc()
-        _check_indices(X)
+        _check_indices(X, name)
     else:
-        X = _device_input(X) if is_on_device(X) else as_ndarray(X, "X")
+        X = _device_input(X) if is_on_device(X) else as_ndarray(X, name)
     if X.ndim != 2:
         raise ValueError(
-            f"X has {X.ndim} dimension(s), two were expected: (samples, features); reshape it, e.g. X[:, None]"
+            f"{name} has {X.ndim} dimension(s), two were expected: (samples, features); reshape it, e.g. {name}[:, None]"
         )
-    if X.shape[0] == 0 or X.shape[1] == 0:
-        raise ValueError(f"X has shape {tuple(X.shape)}; at least one sample and one feature are needed")
+    if X.shape[0] < least or X.shape[1] == 0:
+        raise ValueError(f"{name} has shape {tuple(X.shape)}; at least one sample and one feature are needed")
     if is_sparse(X):
         return SparseDesign(X)
     return DenseDesign(X) if isinstance(X, np.ndarray) else DeviceDesign(X, gpu_module())
-
-
-def to_host(A: Any) -> Any:
-    """A device array copied to host memory; anything else as it is."""
-    return host_array(A) if is_on_device(A) else A
 
 
 def _device_input(X: Any) -> Any:
@@ -230,56 +392,13 @@ def _placed(design: Design, backend: str, t: int, kind: str, penalty: Penalty) -
     )
 
 
-def _check_indices(X: Any) -> None:
+def _check_indices(X: Any, name: str) -> None:
     """Out-of-range indices would be read as memory by compiled code."""
     limit = X.shape[0] if X.format == "csc" else X.shape[1]
     if X.indices.size and (X.indices.min() < 0 or X.indices.max() >= limit):
-        raise ValueError(f"X holds row or column indices outside 0..{limit - 1}; rebuild the sparse matrix")
-
-
-def as_targets(Y: Any, n: int) -> tuple[np.ndarray, bool]:
-    """Targets as float64 (n, t), and whether they came as a vector."""
-    Y = as_ndarray(Y, "Y")
-    if Y.ndim not in (1, 2):
-        raise ValueError(f"Y has {Y.ndim} dimensions, one (samples,) or two (samples, tasks) were expected")
-    if Y.shape[0] != n:
-        raise ValueError(f"Y has {Y.shape[0]} rows, X has {n}; rows are samples and must match")
-    if Y.ndim == 2 and Y.shape[1] == 0:
-        raise ValueError("Y has no column; at least one task is needed")
-    if Y.dtype.kind == "f" and np.isnan(Y).any():
         raise ValueError(
-            "Y holds NaN; gaps in the targets are not supported in this version: drop or impute those entries"
+            f"{name} holds row or column indices outside 0..{limit - 1}; rebuild the sparse matrix"
         )
-    check_finite(Y, "Y")
-    out = np.ascontiguousarray(Y, dtype=np.float64)
-    return (out[:, None] if Y.ndim == 1 else out), Y.ndim == 1
-
-
-def as_sample_weight(sample_weight: Any, n: int) -> np.ndarray | None:
-    """Sample weights (n,) in float64, or None."""
-    if sample_weight is None:
-        return None
-    s = as_ndarray(sample_weight, "sample_weight").astype(np.float64)
-    if s.shape != (n,):
-        raise ValueError(f"sample_weight has shape {s.shape}, ({n},) was expected: one weight a sample")
-    check_finite(s, "sample_weight")
-    if (s < 0).any():
-        raise ValueError(f"sample_weight holds {s.min()}; weights must be >= 0")
-    if not s.any():
-        raise ValueError("sample_weight is zero everywhere; at least one sample needs a positive weight")
-    return s
-
-
-def _as_offset(offset: Any, shape: tuple[int, ...], is_1d: bool) -> np.ndarray:
-    o = as_ndarray(offset, "offset").astype(np.float64)
-    check_finite(np.atleast_1d(o), "offset")
-    if o.ndim == 1 and o.shape[0] == shape[0]:
-        o = o[:, None]
-    if o.shape not in (shape, (shape[0], 1)):
-        raise ValueError(
-            f"offset has shape {o.shape}, the shape of Y was expected: {shape[:1] if is_1d else shape}"
-        )
-    return np.broadcast_to(o, shape)
 
 
 def _omega(weights: np.ndarray | None, n: int, scale: str) -> tuple[Any, int]:
@@ -301,13 +420,18 @@ def deviations(design: Design, weights: np.ndarray | None) -> np.ndarray:
     variance = design.sq_norms(share) - mean**2
     # Cancellation leaves a small positive or negative remainder in a constant column.
     noise = 8.0 * design.n * np.finfo(np.float64).eps * mean**2
-    doubtful = np.flatnonzero(variance <= 1e6 * noise)
+    # Squares of very large and very small columns overflow or vanish.
+    doubtful = np.flatnonzero(~((variance > np.maximum(1e6 * noise, 1e-280)) & (variance < 1e280)))
+    deviation = np.sqrt(np.maximum(variance, 0.0))
     if len(doubtful):
         root = np.sqrt(share)[:, None]
         for j in np.array_split(doubtful, max(1, len(doubtful) // 256)):
-            centred = project_off(design.take(j).T * root, root)
-            variance[j] = np.einsum("ij,ij->j", centred, centred)
-            variance[j] = np.where(
-                variance[j] <= (8.0 * np.finfo(np.float64).eps * mean[j]) ** 2 * design.n, 0.0, variance[j]
+            columns = design.take(j)
+            size = np.frexp(np.abs(columns).max(axis=1))[1]
+            centred = project_off(np.ldexp(columns, -size[:, None]).T * root, root)
+            square = np.einsum("ij,ij->j", centred, centred)
+            square[square <= (8.0 * np.finfo(np.float64).eps * np.ldexp(mean[j], -size)) ** 2 * design.n] = (
+                0.0
             )
-    return np.where(variance > 0, np.sqrt(np.maximum(variance, 0.0)), 1.0)
+            deviation[j] = np.ldexp(np.sqrt(square), size)
+    return np.where(deviation > 0, deviation, 1.0)

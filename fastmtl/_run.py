@@ -2,45 +2,82 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ._arrays import as_ndarray
 from ._device_result import DeviceFitResult
-from ._door import Opened, to_host
+from ._door import Opened
+from ._given import to_host
 from ._low_rank import LowRank
-from ._status import ConvergenceWarning
+from ._scaling import Scaling, UnevenColumns, check_scores, target_exponent
+from ._status import ConvergenceWarning, Status
 from .backend import with_fallback
-from .loss_problem import LossProblem
+from .designs.power_scaled import PowerScaledDesign
+from .nuisance import null_gradient
+from .penalties._rescaled import rescaled
+from .problem import Problem
 from .result import FitResult
 from .solvers import Monitor, Outcome
+from .solvers._base import verdict
+from .task_certificate import check_point
+from .task_problem import TaskProblem
 
 T = TypeVar("T")
 
 
+def near_one(opened: Opened, columns: np.ndarray | None = None) -> Opened:
+    """The same problem with column j divided by `2^columns[j]`, and its targets by a power of two where they call for it."""
+    problem = opened.problem
+    if not isinstance(problem, Problem):
+        return opened
+    targets = 0 if isinstance(problem, TaskProblem) else target_exponent(problem)
+    if columns is None and targets == 0:
+        return opened
+    design = problem.design if columns is None else PowerScaledDesign(problem.design, columns)
+    columns = np.zeros(design.p, dtype=np.int64) if columns is None else columns
+    before = opened.scaling or Scaling(np.zeros_like(columns), 0)
+    scaling = Scaling(before.columns + columns, before.targets + targets)
+    penalty = rescaled(problem.penalty, *scaling)
+    Y = np.ldexp(problem.Y, -targets) if targets else problem.Y
+    return replace(opened, problem=replace(problem, design=design, Y=Y, penalty=penalty), scaling=scaling)
+
+
 def served(opened: Opened, run: Callable[[Opened], T]) -> tuple[T, Opened]:
-    """`run(opened)`, once more on the CPU when a device fails that need not be used; with the problem it was run on."""
+    """`run(opened)`, with the problem it was run on.
+
+    Once more on the CPU when a device fails that need not be used, and on scaled columns when some are too large or too
+    small to be squared.
+    """
+    opened = near_one(opened)
     used = [opened]
 
-    def again(reason: str) -> T:
+    def on_cpu(reason: str) -> T:
         used[0] = opened.on_cpu(reason)
         return run(used[0])
 
-    return with_fallback(opened.backend, lambda: run(opened), again), used[0]
+    try:
+        return with_fallback(opened.backend, lambda: run(opened), on_cpu), used[0]
+    except UnevenColumns as found:
+        exponents = found.exponents
+    return served(near_one(used[0], exponents), run)
 
 
 def problem_alpha_max(opened: Opened) -> float:
     """alpha_max of an opened problem; what is not finite in X is reported here."""
     unit = opened.with_penalty(opened.problem.penalty.with_alpha(1.0)).problem
-    V = unit.null_gradient()
-    if not np.isfinite(V).all():
-        unit.design.check_finite()
-        raise ValueError("X'Y overflows float64; scale X or Y down")
-    return unit.penalty.alpha_max(V)
+    V = null_gradient(unit) if isinstance(unit, TaskProblem) else unit.null_gradient()
+    check_scores(unit, V)
+    top = unit.penalty.alpha_max(V)
+    if math.isinf(top):
+        raise ValueError("alpha_max overflows float64; scale X or Y down")
+    return top
 
 
 def check_controls(
@@ -73,6 +110,21 @@ def as_coefficients(W: Any, rows: int, t: int, name: str) -> np.ndarray:
     return A
 
 
+def as_dual(dual: Any, problem: Any) -> np.ndarray:
+    """A dual point in the form of Y, an array (n, t) or a list with one array a task, as the problem takes it."""
+    if not isinstance(problem, TaskProblem):
+        return as_coefficients(dual, problem.design.n, problem.n_tasks, "dual")
+    if not isinstance(dual, (list, tuple)):
+        dual = np.asarray(to_host(dual), dtype=np.float64)
+        dual = [dual[:, c] for c in range(dual.shape[1])] if dual.ndim == 2 else [dual]
+    flat = np.concatenate([np.ravel(as_ndarray(part, "dual"), order="F") for part in dual]).astype(np.float64)
+    if flat.shape != problem.y.shape:
+        raise ValueError(f"dual has {len(flat)} entries, {len(problem.y)} were expected: one a target")
+    if not np.isfinite(flat).all():
+        raise ValueError("dual holds NaN or inf; every entry must be finite")
+    return flat
+
+
 def as_start(warm_start: Any, opened: Opened) -> tuple[np.ndarray, np.ndarray] | None:
     """Coefficients and intercepts to start from, in the coordinates of the problem."""
     if warm_start is None:
@@ -84,35 +136,60 @@ def as_start(warm_start: Any, opened: Opened) -> tuple[np.ndarray, np.ndarray] |
     coef = as_coefficients(
         warm_start.coef if is_result else warm_start, problem.design.p, problem.n_tasks, "warm_start"
     )
-    if opened.divisor is not None:
-        coef = coef * opened.divisor[:, None]
+    coef = opened.standardized(coef)
     excluded = problem.penalty.excluded(problem.design.p)
     if excluded.any():
         coef = np.where(excluded[:, None], 0.0, coef)
-    return coef, np.asarray(warm_start.intercept, dtype=np.float64) if is_result else np.zeros(
-        problem.n_tasks
+    intercept = np.asarray(warm_start.intercept, dtype=np.float64) if is_result else np.zeros(problem.n_tasks)
+    if opened.scaling is not None:
+        return opened.scaling.inwards(coef), opened.scaling.targets_inwards(intercept)
+    return coef, intercept
+
+
+def as_representable(opened: Opened, outcome: Outcome, tol: float) -> Outcome:
+    """The outcome, its certificate taken again where coefficients cannot be held exactly in the units of X and Y."""
+    scaling, problem = opened.scaling, opened.problem
+    if scaling is None:
+        return outcome
+    dtype: Any = problem.design.dtype
+    coef = scaling.outwards(outcome.coef).astype(dtype).astype(np.float64)
+    intercept = scaling.targets_outwards(outcome.intercept).astype(dtype).astype(np.float64)
+    if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+        raise ValueError(f"coefficients overflow {np.dtype(dtype).name}; scale X up, or Y down")
+    coef, intercept = scaling.inwards(coef), scaling.targets_inwards(intercept)
+    if np.array_equal(coef, outcome.coef) and np.array_equal(intercept, outcome.intercept):
+        return outcome
+    certificate = check_point(problem, coef, intercept).certificate
+    status = outcome.status
+    if status.converged:
+        status = verdict(certificate, tol, float(np.finfo(dtype).eps)) or Status.STALLED
+    return replace(
+        outcome, coef=coef, intercept=intercept, certificate=certificate, status=status, factors=None
     )
 
 
 def as_result(opened: Opened, outcome: Outcome, monitor: Monitor) -> FitResult:
     """A solver's outcome in the caller's terms, its arrays in host memory."""
+    scaling = opened.scaling
     return FitResult(
         coef=_rescaled(outcome.coef, opened).astype(opened.problem.design.dtype, copy=False),
-        intercept=outcome.intercept,
+        intercept=outcome.intercept
+        if scaling is None
+        else scaling.targets_outwards(outcome.intercept).astype(outcome.intercept.dtype),
         penalty=str(opened.problem.penalty),
         status=outcome.status,
-        certificate=outcome.certificate,
+        certificate=outcome.certificate if scaling is None else scaling.certificate(outcome.certificate),
         n_iter=outcome.n_iter,
         n_observed=opened.n_observed,
         backend=opened.backend.name,
         backend_reason=opened.backend.reason,
         seconds=time.perf_counter() - monitor.started,
         feature_names=opened.features,
-        task_names=opened.tasks,
+        task_names=opened.names,
+        tasks=opened.tasks,
         is_1d=opened.is_1d,
         history=tuple(monitor.history),
-        dual=None if outcome.dual is None else outcome.dual(),
-        loss=opened.problem.loss.name if isinstance(opened.problem, LossProblem) else "squared",
+        dual=_dual(outcome, opened),
         low_rank=None
         if outcome.factors is None
         else LowRank(_rescaled(outcome.factors[0], opened), outcome.factors[1]),
@@ -126,7 +203,16 @@ def handed_back(result: FitResult, opened: Opened) -> FitResult:
 
 def _rescaled(rows: np.ndarray, opened: Opened) -> np.ndarray:
     """Rows of coefficients in the units of X."""
-    return rows if opened.divisor is None else (rows / opened.divisor[:, None]).astype(rows.dtype, copy=False)
+    if opened.scaling is not None:
+        rows = opened.scaling.outwards(rows).astype(rows.dtype, copy=False)
+    return opened.in_units(rows)
+
+
+def _dual(outcome: Outcome, opened: Opened) -> Any:
+    if outcome.dual is None:
+        return None
+    theta = outcome.dual()
+    return theta if opened.scaling is None else opened.scaling.targets_outwards(theta)
 
 
 def warn_unless_converged(outcome: Outcome, tol: float) -> None:

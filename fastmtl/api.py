@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from ._arrays import as_ndarray
-from ._door import Opened, open_problem, to_host
+from ._door import Opened, open_problem
+from ._given import to_host
 from ._progress import progress_bar
 from ._run import (
     as_coefficients,
+    as_dual,
+    as_representable,
     as_result,
     as_start,
     check_controls,
@@ -21,13 +24,14 @@ from ._run import (
     served,
     warn_unless_converged,
 )
+from ._scaling import check_scores
 from ._status import FitInterrupted
 from .backend import limit_threads
 from .certificate import Certificate
-from .loss_certificate import check_point
 from .penalties import Penalty
 from .result import FitResult
 from .solvers import InterruptedRun, Monitor, Outcome, Settings, choose
+from .task_certificate import check_point
 
 
 def fit(
@@ -125,17 +129,19 @@ def fit(
         X, Y, penalty, alpha=alpha, loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset,
         task=task, fit_intercept=fit_intercept, standardize=standardize, scale=scale, backend=backend, kind="fit",
     )  # fmt: skip
-    start = as_start(warm_start, opened)
     deadline = np.inf if time_limit is None else started + time_limit
     with limit_threads(n_threads), progress_bar(verbose) as bar, np.errstate(all="ignore"):
         monitor = Monitor(deadline, callback, bar, started)
 
         def run(at: Opened) -> Outcome:
+            nonlocal opened
+            opened = at
             settings = Settings(at.backend.kernels, float(tol), int(max_iter), monitor)
-            return choose(at.problem, settings).run(at.problem, start)
+            outcome = choose(at.problem, settings).run(at.problem, as_start(warm_start, at))
+            return as_representable(at, outcome, tol)
 
         try:
-            outcome, opened = served(opened, run)
+            outcome, _ = served(opened, run)
         except InterruptedRun as stop:
             partial, at = stop.outcome, opened
             raise FitInterrupted(
@@ -231,8 +237,7 @@ def certify(
     )  # fmt: skip
     problem = opened.problem
     coef = as_coefficients(W, problem.design.p, problem.n_tasks, "W")
-    if opened.divisor is not None:
-        coef = coef * opened.divisor[:, None]
+    coef = opened.standardized(coef)
     b = (
         np.zeros(problem.n_tasks)
         if intercept is None
@@ -243,13 +248,20 @@ def certify(
         raise ValueError(f"intercept has shape {b.shape}, ({problem.n_tasks},) was expected: one a task")
     candidate = None
     if dual is not None:
-        candidate = as_coefficients(dual, problem.design.n, problem.n_tasks, "dual")
+        candidate = as_dual(dual, problem)
     if not problem.fit_intercept and b.any():
         raise ValueError(
             "intercept is not zero but fit_intercept=False; pass fit_intercept=True or leave the intercept out"
         )
+
+    def run(at: Opened) -> Certificate:
+        point: tuple[Any, ...] = (coef, b, None, candidate)
+        if at.scaling is not None:
+            to, theta = at.scaling, None if candidate is None else at.scaling.targets_inwards(candidate)
+            point = to.inwards(coef), to.targets_inwards(b), None, theta
+        check = check_point(at.problem, *point)
+        check_scores(at.problem, check.scores)
+        return check.certificate if at.scaling is None else at.scaling.certificate(check.certificate)
+
     with np.errstate(all="ignore"):
-        check, _ = served(opened, lambda at: check_point(at.problem, coef, b, candidate=candidate))
-    if not np.isfinite(check.scores).all():
-        problem.design.check_finite()
-    return check.certificate
+        return served(opened, run)[0]

@@ -13,14 +13,15 @@ import numpy as np
 from ._device_result import DeviceFitResult
 from ._door import Opened, open_problem
 from ._progress import progress_bar
-from ._run import as_result, as_start, check_controls, problem_alpha_max, served
+from ._run import as_representable, as_result, as_start, check_controls, problem_alpha_max, served
 from ._status import ConvergenceWarning, FitInterrupted, Status
 from .backend import limit_threads
 from .certificate import Certificate
-from .loss_certificate import check_point
 from .penalties import Penalty
 from .result import FitResult, read_archive, write_archive
 from .solvers import InterruptedRun, Monitor, Outcome, Settings, choose
+from .task_certificate import check_point
+from .task_problem import TaskProblem
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +186,6 @@ def fit_path(
         X, Y, penalty, loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset, task=task,
         fit_intercept=fit_intercept, standardize=standardize, scale=scale, need_alpha=False, backend=backend, kind="path",
     )  # fmt: skip
-    start = as_start(warm_start, opened)
     done: list[tuple[float, Outcome]] = []
     deadline = np.inf if time_limit is None else started + time_limit
     monitor = Monitor(deadline, callback, None, started)
@@ -194,18 +194,20 @@ def fit_path(
         strengths: list[float] = []
 
         def run(at: Opened) -> None:
+            nonlocal opened
+            opened, start = at, as_start(warm_start, at)
             done.clear()
             strengths[:] = _strengths(at, alphas, n_alphas, eps).tolist()
             settings = Settings(at.backend.kernels, float(tol), int(max_iter), monitor)
             for alpha, outcome in zip(strengths, _outcomes(at, strengths, settings, start), strict=False):
-                done.append((alpha, outcome))
+                done.append((alpha, as_representable(at, outcome, tol)))
                 if outcome.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
                     break
             if done:
                 done[-1] = (done[-1][0], _certified_on_data(at, *done[-1]))
 
         try:
-            _, opened = served(opened, run)
+            served(opened, run)
         except (InterruptedRun, KeyboardInterrupt):
             at = opened
             raise FitInterrupted(
@@ -255,8 +257,13 @@ def _outcomes(opened: Opened, strengths: list[float], settings: Settings, start:
 
 def _certified_on_data(opened: Opened, alpha: float, outcome: Outcome) -> Outcome:
     """The outcome with its certificate taken from the data."""
-    if outcome.factors is not None and outcome.dual is not None:
-        return outcome  # the spectral solver gives a dual point only where it has been over the data
+    on_data = isinstance(opened.problem, TaskProblem) or (
+        outcome.factors is not None and outcome.dual is not None
+    )
+    if (
+        on_data
+    ):  # as the spectral solver's is where it gives a dual point, and that of a task problem everywhere
+        return outcome
     problem = opened.with_penalty(opened.problem.penalty.with_alpha(alpha)).problem
     rows = np.flatnonzero(outcome.coef.any(axis=1))
     candidate = None if outcome.dual is None else outcome.dual()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,6 +35,9 @@ class Problem:
     penalty: Penalty
     omega: Any
     fit_intercept: bool = True
+
+    DATA_ONLY: ClassVar[tuple[str, ...]] = ("root", "intercept_basis", "target", "null_value")
+    """What is computed from the data, whatever the penalty."""
 
     @property
     def n_tasks(self) -> int:

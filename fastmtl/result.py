@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from html import escape
@@ -13,7 +14,9 @@ import numpy as np
 
 from ._arrays import as_ndarray, feature_names, is_sparse
 from ._low_rank import LowRank, decompose
+from ._scores import score_task
 from ._status import Status
+from ._tasks import TaskColumns
 from .certificate import Certificate
 
 FORMAT = 1
@@ -50,9 +53,9 @@ class FitResult:
         Whether Y was a vector: `predict` then returns one.
     history : tuple of (seconds, relative gap, active rows)
         One entry an outer iteration.
-    loss : str
-        Name of the loss.
-    dual : ndarray of shape (n, t) or None
+    tasks : tuple of TaskColumns
+        The tasks: their names, columns of `coef`, losses and classes.
+    dual : ndarray of shape (n, t), list of ndarray, or None
         The dual point behind the bound; `certify` takes it as a candidate.
     low_rank : LowRank or None
         Thin factors of `coef`, kept in its place when they are smaller.
@@ -72,11 +75,14 @@ class FitResult:
     task_names: list[str] | None = None
     is_1d: bool = False
     history: tuple[tuple[float, float, int], ...] = ()
-    dual: np.ndarray | None = None
+    dual: Any = None
     low_rank: LowRank | None = None
-    loss: str = "squared"
+    tasks: tuple[TaskColumns, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.tasks:
+            columns = tuple(TaskColumns(str(c), c, c + 1) for c in range(len(self.intercept)))
+            object.__setattr__(self, "tasks", columns)
         if self.low_rank is not None:
             if self.low_rank.size < self.coef.size:
                 object.__delattr__(self, "coef")
@@ -128,41 +134,116 @@ class FitResult:
         """Number of features with a non-zero row."""
         return len(self.support)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predictions on the scale of the response (n, t), or (n,) for a single task given as a vector.
+    @property
+    def loss(self) -> str:
+        """Name of the loss of all tasks, or "mixed"."""
+        names = {task.loss for task in self.tasks}
+        return names.pop() if len(names) == 1 else "mixed"
+
+    @property
+    def task_columns(self) -> dict[str, slice]:
+        """Columns of `coef` that belong to each task, by its name."""
+        return {task.name: task.columns for task in self.tasks}
+
+    def predict(self, X: Any, task: Any = None) -> Any:
+        """Predictions on the scale of the response.
 
         Probabilities for the logistic and multinomial losses, means for Poisson; the linear predictor for all others, a
-        loss of your own included. Parameters and errors are those of `decision_function`.
+        loss of your own included. Parameters, shapes and errors are those of `decision_function`.
         """
-        from .losses import NAMED
+        return self._by_task(X, task, lambda one, Z: _response(one, Z))
 
-        Z = self.decision_function(X)
-        return NAMED[self.loss]().inverse_link(Z) if self.loss in NAMED else Z
+    def predict_proba(self, X: Any, task: Any = None) -> Any:
+        """Probabilities: of label 1 for a logistic task, of each class for a multinomial one.
 
-    def decision_function(self, X: Any) -> np.ndarray:
-        """The linear predictor `X W + b` (n, t), or (n,) for a single task given as a vector.
-
-        Parameters
-        ----------
-        X : array, sparse matrix or frame of shape (n, p)
+        Parameters and shapes are those of `decision_function`.
 
         Raises
         ------
         ValueError
-            A different number of features than the fit had, or a frame with other names or another order of columns.
+            Some task is not a classification.
         """
+        other = [one.name for one in self.tasks if not one.is_classification]
+        if other:
+            raise ValueError(
+                f"predict_proba is for classifications; task {other[0]!r} is none: use predict, which gives probabilities "
+                "for the tasks that have them"
+            )
+        return self.predict(X, task)
+
+    def decision_function(self, X: Any, task: Any = None) -> Any:
+        """The linear predictor `X W + b`.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or frame of shape (n, p), or a list with one for every task
+        task : array of shape (n,), optional
+            Name of the task that every row belongs to (`result.task_columns` has the names).
+
+        Returns
+        -------
+        ndarray of shape (n, t), or (n,) for a single task given as a vector
+            Of all tasks at every row; with `task`, (n,), every row's own; for a list, a list with the task's own columns.
+
+        Raises
+        ------
+        ValueError
+            A different number of features than the fit had, a frame with other names or another order of columns, or
+            names of tasks that the fit does not know.
+        """
+        return self._by_task(X, task, lambda one, Z: Z)
+
+    def _by_task(self, X: Any, task: Any, turn: Callable[[TaskColumns, np.ndarray], np.ndarray]) -> Any:
+        if isinstance(X, (list, tuple)) and len(X) and (is_sparse(X[0]) or len(np.shape(X[0])) == 2):
+            if len(X) != len(self.tasks):
+                raise ValueError(
+                    f"X is a list of {len(X)} designs; the model has {len(self.tasks)} tasks, one each"
+                )
+            parts = [turn(one, self._linear(x, one.columns)) for one, x in zip(self.tasks, X, strict=True)]
+            return [part[:, 0] if part.shape[1] == 1 else part for part in parts]
+        if task is not None:
+            return self._of_label(X, task, turn)
+        Z = self._linear(X, slice(None))
+        for one in self.tasks:
+            Z[:, one.columns] = turn(one, Z[:, one.columns])
+        return Z[:, 0] if self.is_1d else Z
+
+    def _of_label(
+        self, X: Any, task: Any, turn: Callable[[TaskColumns, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        labels = np.array([str(label) for label in (task.to_numpy() if hasattr(task, "to_numpy") else task)])
+        Z = self._linear(X, slice(None))
+        if labels.shape != (len(Z),):
+            raise ValueError(
+                f"task has {len(labels)} entries, X has {len(Z)} rows; every row needs the name of its task"
+            )
+        widths = {one.last - one.first for one in self.tasks}
+        if len(widths) > 1:
+            raise ValueError(
+                "task cannot be used where tasks have different numbers of columns; leave it out"
+            )
+        out = np.full((len(Z), widths.pop()), np.nan)
+        known = np.zeros(len(Z), dtype=bool)
+        for one in self.tasks:
+            own = labels == one.name
+            out[own], known = turn(one, Z[own, one.columns]), known | own
+        if not known.all():
+            raise ValueError(f"task holds {labels[~known][0]!r}, which is none of the tasks of the fit")
+        return out[:, 0] if out.shape[1] == 1 else out
+
+    def _linear(self, X: Any, columns: slice) -> np.ndarray:
+        """`X W + b` (n, columns) for some columns of W, a new array."""
         self._check_names(feature_names(X))
         if not is_sparse(X):
             X = as_ndarray(X, "X")
         p = self._shape[0]
         if X.ndim != 2 or X.shape[1] != p:
             raise ValueError(f"X has shape {tuple(X.shape)}; the model has {p} features, one column each")
+        b = self.intercept[columns]
         if self.low_rank is not None:
-            Z = (X @ self.low_rank.left) @ self.low_rank.right.T + self.intercept
-        else:
-            rows = self.support
-            Z = (X[:, rows] @ self.coef[rows] if 4 * len(rows) < p else X @ self.coef) + self.intercept
-        return np.asarray(Z)[:, 0] if self.is_1d else np.asarray(Z)
+            return np.asarray((X @ self.low_rank.left) @ self.low_rank.right[columns].T + b)
+        rows, W = self.support, self.coef[:, columns]
+        return np.asarray((X[:, rows] @ W[rows] if 4 * len(rows) < p else X @ W) + b)
 
     def _check_names(self, names: list[str] | None) -> None:
         """A frame whose columns are not those of the fit would be read in the wrong order."""
@@ -174,33 +255,49 @@ class FitResult:
         extra = [name for name in names if name not in self.feature_names][:3]
         raise ValueError(f"X has other columns than the fit: {extra} are new, {missing} are missing")
 
-    def score(self, X: Any, Y: Any, *, per_task: bool = False) -> Any:
-        """Coefficient of determination R^2 on X, Y: its mean over the tasks, or one value a task.
+    def score(self, X: Any, Y: Any, *, metric: str | None = None, per_task: bool = False) -> Any:
+        """A score on X, Y: its mean over the tasks, or one value a task.
 
-        A task with constant targets scores 1 when predicted exactly and 0 otherwise.
+        Parameters
+        ----------
+        X : array, sparse matrix or frame of shape (n, p), or a list with one for every task
+        Y : array of shape (n, tasks) or (n,), or a list with one vector a task
+            As in `fit`; entries that are NaN in a matrix count nothing.
+        metric : {"r2", "deviance", "accuracy", "auc"}, optional
+            The coefficient of determination, the share of the deviance explained, the share of right classes, the area
+            under the ROC curve (of several classes: the mean over one against the rest). Left out, R^2 for the squared and
+            Huber losses and losses of your own, the share of the deviance for all others.
+        per_task : bool
+            Return an array (tasks,).
 
         Raises
         ------
         ValueError
-            Shapes that do not match, or a model of classes or counts, for which R^2 means little.
+            Shapes that do not match, or a metric that does not apply.
         """
-        if self.loss in ("logistic", "multinomial", "poisson"):
-            raise ValueError(
-                f"score is R^2, which means little for loss={self.loss!r}; judge predict(X) with a score of your own"
-            )
-        Z = self.predict(X).reshape(-1, len(self.intercept))
-        Y = (
-            as_ndarray(Y, "Y").astype(np.float64).reshape(-1, 1)
-            if np.ndim(Y) == 1
-            else as_ndarray(Y, "Y").astype(np.float64)
-        )
-        if Y.shape != Z.shape:
-            raise ValueError(f"Y has shape {Y.shape}, predictions have {Z.shape}; they must match")
-        left = ((Y - Z) ** 2).sum(axis=0)
-        total = ((Y - Y.mean(axis=0)) ** 2).sum(axis=0)
-        exact = (left == 0).astype(float)
-        r2 = np.where(total > 0, 1.0 - left / np.where(total > 0, total, 1.0), exact)
-        return r2 if per_task else float(r2.mean())
+        Z: Any = self.decision_function(X)
+        if isinstance(Z, list):
+            parts = [np.reshape(z, (len(z), -1)) for z in Z]
+        else:
+            table = np.asarray(Z).reshape(-1, len(self.intercept))
+            parts = [table[:, one.columns] for one in self.tasks]
+        targets = self._targets(Y, Z)
+        values = [score_task(one, y, z, metric) for one, y, z in zip(self.tasks, targets, parts, strict=True)]
+        return np.array(values) if per_task else float(np.nanmean(values))
+
+    def _targets(self, Y: Any, Z: Any) -> list[np.ndarray]:
+        """Targets as one vector a task, checked against predictions."""
+        if isinstance(Z, list) or (isinstance(Y, (list, tuple)) and len(Y) == len(self.tasks) != len(Z)):
+            columns = [np.asarray(y) for y in Y]
+        else:
+            table = np.asarray(Y)
+            columns = [table] if table.ndim == 1 else list(table.T)
+        sizes = [len(z) for z in Z] if isinstance(Z, list) else [len(Z)] * len(self.tasks)
+        came = [len(y) for y in columns]
+        if came != sizes:
+            shown = [f"{len(one)} tasks with {', '.join(map(str, one[:3]))} samples" for one in (came, sizes)]
+            raise ValueError(f"Y has a shape of {shown[0]}; the model and X have {shown[1]}: they must match")
+        return columns
 
     def certify(self, X: Any, Y: Any, penalty: Any = "l21", **problem: Any) -> Certificate:
         """Certify these coefficients again; `penalty` and `problem` are the arguments of `fastmtl.certify`."""
@@ -251,6 +348,12 @@ class FitResult:
         return read_archive(path, "FitResult")[1][0]
 
 
+def _response(task: TaskColumns, Z: np.ndarray) -> np.ndarray:
+    """Linear predictions (n, width) of a task on the scale of its response."""
+    loss = task.loss_object()
+    return Z if loss is None else loss.inverse_link(Z)
+
+
 ARRAYS = ("coef", "intercept", "n_observed", "dual")
 FACTORS = ("left", "right")
 
@@ -270,8 +373,12 @@ def write_archive(path: Any, kind: str, arrays: dict[str, np.ndarray], fits: Any
                     {} if value is None else {f"{name}_{i}": getattr(value, name) for name in FACTORS}
                 )
             elif entry.name in ARRAYS:
-                if value is not None:
+                if isinstance(value, list):  # the dual points of tasks with designs of their own
+                    arrays.update({f"{entry.name}_{i}_{t}": part for t, part in enumerate(value)})
+                elif value is not None:
                     arrays[f"{entry.name}_{i}"] = np.asarray(value)
+            elif entry.name == "tasks":
+                rest[entry.name] = [asdict(task) for task in value]
             else:
                 rest[entry.name] = asdict(value) if isinstance(value, Certificate) else value
         headers.append(rest)
@@ -305,7 +412,10 @@ def read_archive(
         rest["status"] = Status(rest["status"])
         rest["certificate"] = Certificate(**rest["certificate"])
         rest["history"] = tuple(tuple(entry) for entry in rest["history"])
-        own = {name: arrays.pop(f"{name}_{i}") for name in ARRAYS if f"{name}_{i}" in arrays}
+        rest["tasks"] = tuple(TaskColumns(**task) for task in rest["tasks"])
+        own: dict[str, Any] = {name: arrays.pop(f"{name}_{i}") for name in ARRAYS if f"{name}_{i}" in arrays}
+        if f"dual_{i}_0" in arrays:
+            own["dual"] = [arrays.pop(f"dual_{i}_{t}") for t in range(len(rest["tasks"]))]
         if f"left_{i}" in arrays:
             low_rank = LowRank(*(arrays.pop(f"{name}_{i}") for name in FACTORS))
             own |= {"coef": low_rank.dense(), "low_rank": low_rank}

@@ -197,8 +197,8 @@ def test_a_loss_of_the_user_fits_with_a_certificate():
         ("logistic", np.arange(40) % 3, "Y"),
         ("poisson", -np.ones(40), "Y"),
         ("squash", np.ones(40), "loss"),
-        (["logistic"], np.ones(40), "loss"),
-        ("multinomial", np.ones((40, 2)), "Y"),
+        (["logistic", "huber"], np.ones(40), "loss"),
+        ("multinomial", np.ones((40, 2, 2)), "Y"),
     ],
 )
 def test_targets_outside_the_domain_are_refused(loss, bad, word):
@@ -206,7 +206,22 @@ def test_targets_outside_the_domain_are_refused(loss, bad, word):
         fastmtl.fit(data("huber")[0], bad, alpha=0.1, loss=loss)
 
 
-def test_unpenalised_features_are_refused_with_a_remedy():
+@pytest.mark.parametrize("loss", LOSSES)
+def test_unpenalised_features_are_an_equality_of_the_dual(loss):
+    X, Y = data(loss)
+    penalty = L21(feature_weights=[0.0] + [1.0] * (P - 1))
+    top = fastmtl.alpha_max(X, Y, penalty, loss=loss)
+    null = fastmtl.fit(X, Y, penalty, alpha=top, loss=loss, tol=1e-8)
+    assert null.coef[0].any()
+    assert not null.coef[1:].any()
+    fit = fastmtl.fit(X, Y, penalty, alpha=0.2 * top, loss=loss, tol=1e-8)
+    assert fit.status.converged
+    assert fit.coef[1:].any()
+    assert fit.certificate.infeasibility <= 1e-12
+
+
+def test_positive_beside_unpenalised_features_is_refused_with_a_remedy():
     X, Y = data("logistic")
-    with pytest.raises(ValueError, match="unpenalised"):
-        fastmtl.fit(X, Y, L21(0.1, feature_weights=[0.0] + [1.0] * (P - 1)), loss="logistic")
+    penalty = L1(0.1, positive=True, feature_weights=[0.0] + [1.0] * (P - 1))
+    with pytest.raises(ValueError, match="small weight"):
+        fastmtl.fit(X, Y, penalty, loss="logistic")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._base import Loss
+from ._base import Loss, monotone_root
 from .huber import Huber
 from .logistic import Logistic
 from .multinomial import Multinomial
@@ -22,4 +22,14 @@ def resolve(loss: str | Loss) -> Loss:
     raise ValueError(f"loss is {loss!r}, expected one of {', '.join(NAMED)} or a Loss instance.")
 
 
-__all__ = ["NAMED", "Huber", "Logistic", "Loss", "Multinomial", "Poisson", "Squared", "resolve"]
+__all__ = [
+    "NAMED",
+    "Huber",
+    "Logistic",
+    "Loss",
+    "Multinomial",
+    "Poisson",
+    "Squared",
+    "monotone_root",
+    "resolve",
+]

@@ -145,13 +145,14 @@ def monotone_root(
         low = np.where(value <= 0, np.maximum(low, b), low)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             trial = b - value / curvature
+        settled = np.abs(trial - b) <= 2 * EPS * np.maximum(np.abs(b), EPS)
         open_ended = np.isinf(low) | np.isinf(high)
         # An open side is searched by steps of at most eight times the last; a closed one by bisection.
         trial = np.where(open_ended, np.clip(trial, b - width, b + width), trial)
         with np.errstate(invalid="ignore"):
             middle = np.where(open_ended, b - np.sign(value) * width, 0.5 * (low + high))
         outside = ~(trial > low) | ~(trial < high)
-        trial = np.where(outside, middle, trial)
+        trial = np.where(outside & ~settled, middle, trial)
         width = np.where(open_ended, 8.0 * width, width)
         trial = np.clip(trial, origin - limit, origin + limit)
         trial = np.where(value == 0, b, trial)

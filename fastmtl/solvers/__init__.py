@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..loss_problem import LossProblem
 from ..penalties import Trace
 from ..problem import Problem
+from ..task_problem import TaskProblem
 from ._base import InterruptedRun, Monitor, Outcome, Settings
 
 __all__ = ["InterruptedRun", "Monitor", "Outcome", "Settings", "choose"]
 
 
-def choose(problem: Problem, settings: Settings) -> Any:
+def choose(problem: Problem | TaskProblem, settings: Settings) -> Any:
     """The solver for a problem.
 
     Raises
@@ -20,16 +20,21 @@ def choose(problem: Problem, settings: Settings) -> Any:
     ValueError
         A combination of design, loss and penalty that no solver covers, naming what is missing.
     """
-    if isinstance(problem, LossProblem):
-        if problem.penalty.free(problem.design.p).any():
+    has_blocks = problem.penalty.lower(problem.design.p) is not None
+    if isinstance(problem, TaskProblem):
+        if getattr(problem.penalty, "positive", False) and len(problem.free):
             raise ValueError(
-                f"{problem.penalty} leaves features unpenalised, which loss={problem.loss.name!r} does not support yet; "
-                "give them a small weight instead of 0"
+                f"{problem.penalty} has positive=True and leaves features unpenalised, which is supported for the squared "
+                "loss on one shared X with weights (n,) alone; give those features a small weight instead of 0"
             )
+        if has_blocks:
+            from .task_working_set import TaskWorkingSet
+
+            return TaskWorkingSet(settings)
         from .proximal_gradient import ProximalGradient
 
         return ProximalGradient(settings)
-    if problem.penalty.lower(problem.design.p) is not None:
+    if has_blocks:
         from .working_set import WorkingSet
 
         return WorkingSet(settings)

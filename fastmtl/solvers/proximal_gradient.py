@@ -10,11 +10,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .._arrays import Array
+from .._scaling import check_scores
 from .._status import Status
 from ..certificate import Check
-from ..loss_certificate import check_point
-from ..loss_problem import LossProblem
 from ..problem import Problem, project_off
+from ..task_certificate import check_point, evaluate_fitted, task_dual_point
+from ..task_problem import TaskProblem
 from ._base import InterruptedRun, Outcome, Settings, verdict
 from .working_set import dual_point
 
@@ -25,6 +26,8 @@ SHRINK = 0.95
 STALL_CHECKS = 30
 """Certificates without a smaller gap after which a run is called stalled (momentum makes gaps rise and fall)."""
 POWER_STEPS = 8
+RESTRICTED_STEPS = 2000
+"""Most steps on a restricted problem before the whole one is looked at again."""
 
 
 class Smooth(Protocol):
@@ -164,34 +167,61 @@ class DataTerm:
         return size if size > 0.0 else 1.0
 
 
-class LossTerm:
-    """`DataTerm` for a loss other than the squared one."""
+class TaskTerm:
+    """`DataTerm` of a `TaskProblem`."""
 
-    def __init__(self, problem: LossProblem) -> None:
+    def __init__(self, problem: TaskProblem) -> None:
         self.problem = problem
+        self._intercept = problem.null_intercepts
+
+    def predictions(self, W: Array) -> Array:
+        """Flat predictions (N,) at the best intercepts."""
+        problem, Z = self.problem, self.problem.design.predict(W)
+        self._intercept = problem.best_intercepts(Z, self._intercept)
+        return Z + problem.design.spread(self._intercept)
 
     def value(self, W: Array) -> float:
-        Z = self.problem.design.predict(W)
-        return self.problem.loss_value(Z + self.problem.best_intercepts(Z))
+        return self.problem.loss_value(self.predictions(W))
 
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
-        problem, Z = self.problem, self.problem.design.predict(W)
-        Z = Z + problem.best_intercepts(Z)
+        problem, Z = self.problem, self.predictions(W)
         return problem.loss_value(Z), problem.correlate(problem.loss_gradient(Z))
 
     def intercept(self, W: Array) -> Array:
         """The best intercepts (t,) at W."""
-        return self.problem.best_intercepts(self.problem.design.predict(W))
+        return self.problem.best_intercepts(self.problem.design.predict(W), self._intercept)
 
     def curvature(self) -> float:
-        """The squared loss's, times the largest second derivative at the null fit."""
+        """Largest curvature along the gradient of any column at the null fit, by a few power steps."""
         problem = self.problem
-        Z = np.zeros(problem.Y.shape) + problem.null_intercepts
-        steepest = float(problem.loss.hessian(problem.Y, problem.shifted(Z)).max(initial=0.0))
-        squared = Problem(
-            problem.design, problem.dual_direction(Z), problem.penalty, problem.omega, problem.fit_intercept
-        )
-        return max(steepest, 1e-8) * DataTerm(squared).curvature()
+        Z = problem.design.spread(problem.null_intercepts)
+        weight = problem.omega * problem.loss_hessian(Z)
+        v = problem.correlate(problem.loss_gradient(Z))
+        size = np.zeros(problem.n_tasks)
+        for _ in range(POWER_STEPS):
+            norm = np.sqrt(np.einsum("ij,ij->j", v, v))
+            v = v / np.where((norm > 0) & np.isfinite(norm), norm, np.inf)
+            v = problem.design.correlate(weight * problem.design.predict(v))
+            size = np.sqrt(np.einsum("ij,ij->j", v, v))
+        top = float(np.nanmax(size, initial=0.0))
+        return top if top > 0.0 and math.isfinite(top) else 1.0
+
+
+def accelerated(problem: TaskProblem, W: Array, tol: float, late: Callable[[], bool]) -> tuple[Array, Array]:
+    """Coefficients and intercepts to a duality gap of at most `tol` (absolute), without a matrix of the size of a Gram matrix."""
+    smooth = TaskTerm(problem)
+
+    def stop(iteration: int, W: Array) -> bool:
+        if late():
+            return True
+        if iteration % CHECK_EVERY:
+            return False
+        intercept = smooth.intercept(W)
+        check = evaluate_fitted(problem, W, intercept, problem.design.predict(W))
+        return check.certificate.gap <= tol
+
+    W = accelerate(smooth, problem.penalty.prox, W, max_iter=RESTRICTED_STEPS, stop=stop)
+    return W, smooth.intercept(W)
 
 
 @dataclass(frozen=True)
@@ -200,7 +230,7 @@ class ProximalGradient:
 
     settings: Settings
 
-    def run(self, problem: Problem, start: tuple[Array, Array] | None = None) -> Outcome:
+    def run(self, problem: Problem | TaskProblem, start: tuple[Array, Array] | None = None) -> Outcome:
         """Solve; `start` holds coefficients (p, t) and intercepts (t,)."""
         return _Run(self.settings, problem).solve(start)
 
@@ -208,9 +238,9 @@ class ProximalGradient:
 class _Run:
     """One run: certificates every few steps, the best iterate kept."""
 
-    def __init__(self, settings: Settings, problem: Problem) -> None:
+    def __init__(self, settings: Settings, problem: Problem | TaskProblem) -> None:
         self.settings, self.problem = settings, problem
-        self.smooth = LossTerm(problem) if isinstance(problem, LossProblem) else DataTerm(problem)
+        self.smooth = TaskTerm(problem) if isinstance(problem, TaskProblem) else DataTerm(problem)
         self.best: tuple[Check, Array, Array] | None = None
         self.status: Status | None = None
         self.idle = self.iteration = 0
@@ -238,9 +268,11 @@ class _Run:
         """The best iterate."""
         assert self.best is not None
         problem, (check, coef, intercept) = self.problem, self.best
-        return Outcome(
-            coef, intercept, check.certificate, status, self.iteration, lambda: dual_point(problem, check)
-        )
+        if isinstance(problem, TaskProblem):
+            dual = lambda: task_dual_point(problem, check)  # noqa: E731
+        else:
+            dual = lambda: dual_point(problem, check)  # noqa: E731
+        return Outcome(coef, intercept, check.certificate, status, self.iteration, dual)
 
     def prox(self, V: Array, step: float) -> Array:
         return self.problem.penalty.prox(V, step)
@@ -258,9 +290,8 @@ class _Run:
         dtype: Any = problem.design.dtype
         coef, intercept = W.astype(dtype), self.smooth.intercept(W).astype(dtype)
         check = check_point(problem, coef, intercept)
-        if self.best is None and not np.isfinite(check.scores).all():
-            problem.design.check_finite()
-            raise ValueError("X'Y overflows float64; scale X or Y down")
+        if self.best is None:
+            check_scores(problem, check.scores)
         gap = check.certificate.relative_gap
         if self.best is None or gap < self.best[0].certificate.relative_gap:
             self.best, self.idle = (check, coef, intercept), 0

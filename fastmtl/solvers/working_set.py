@@ -11,6 +11,7 @@ import numpy as np
 from fastmtl_kernels._interface import BlockShrink
 
 from .._arrays import Array
+from .._scaling import check_scores
 from .._status import Status
 from ..certificate import Check, evaluate, recheck
 from ..penalties import Lowered, Penalty
@@ -210,9 +211,8 @@ class _Run:
         best, rounds, share = np.inf, 0, INNER_SHARE
         while True:
             check = self._certify()
-            if self.iteration == 0 and not np.isfinite(check.scores).all():
-                problem.design.check_finite()
-                raise ValueError("X'Y overflows float64; scale X or Y down")
+            if self.iteration == 0:
+                check_scores(problem, check.scores)
             gap = check.certificate.relative_gap
             n_active = int(self.coef.any(axis=1).sum()) + len(problem.free)
             status = verdict(check.certificate, settings.tol, eps)

@@ -1,0 +1,156 @@
+"""Intercepts and unpenalised features: fitted at fixed predictions, and kept out of dual points.
+
+What the penalty never touches gives equality constraints in the dual, `A' (omega theta) = 0` with A the ones (if there is an
+intercept) and the unpenalised columns of every task.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from ._arrays import Array
+from .designs import TaskDesign
+from .task_problem import TaskProblem
+
+NEWTON_STEPS = 60
+MIXING = (0.0, 1e-14, 1e-11, 1e-8, 1e-5, 1e-3, 0.03, 0.3, 1.0)
+"""Shares of a point well inside that are tried to bring a projected point back into the domain of the conjugate."""
+
+
+class Nuisance:
+    """The nuisance parameters of a problem, (f, t) with f = ones + unpenalised features.
+
+    Parameters
+    ----------
+    problem : TaskProblem
+    """
+
+    def __init__(self, problem: TaskProblem) -> None:
+        self.problem = problem
+        self.free = problem.free
+        self.ones = int(problem.fit_intercept)
+
+    @cached_property
+    def design(self) -> TaskDesign:
+        """The unpenalised features alone."""
+        return self.problem.design.part(self.free)
+
+    def grams(self, weight: Array) -> Array:
+        """`A' diag(weight) A` (t, f, f) of every column."""
+        f = self.ones + len(self.free)
+        out = np.empty((self.problem.n_tasks, f, f))
+        if len(self.free):
+            out[:, self.ones :, self.ones :] = self.design.grams(weight)
+        if self.ones:
+            out[:, 0, 0] = self.problem.design.sums(weight)
+            if len(self.free):
+                out[:, 0, 1:] = out[:, 1:, 0] = self.design.correlate(weight).T
+        return out
+
+    def correlate(self, A: Array) -> Array:
+        """`A' a` (f, t) for flat a."""
+        rows = [self.problem.design.sums(A)[None]] if self.ones else []
+        if len(self.free):
+            rows.append(self.design.correlate(A))
+        return np.concatenate(rows) if rows else np.empty((0, self.problem.n_tasks))
+
+    def predict(self, coef: Array) -> Array:
+        """What parameters (f, t) contribute to the flat predictions."""
+        spread = self.problem.design.spread
+        Z = spread(coef[0]) if self.ones else np.zeros(self.problem.design.shape[0])
+        return Z + self.design.predict(coef[self.ones :]) if len(self.free) else Z
+
+    @cached_property
+    def null_coef(self) -> Array:
+        """Parameters (f, t) of the fit in which all else is zero."""
+        coef = np.zeros((self.ones + len(self.free), self.problem.n_tasks))
+        if self.ones:
+            coef[0] = self.problem.null_intercepts
+        return self.fit(coef) if len(self.free) else coef
+
+    def null_fit(self) -> Array:
+        """Flat predictions of the fit in which all else is zero."""
+        return self.predict(self.null_coef)
+
+    def fit(self, coef: Array) -> Array:
+        """Newton steps, halved until the loss decreases, from parameters (f, t) to the minimum of the loss."""
+        problem, Z = self.problem, self.predict(coef)
+        value = problem.loss_value(Z)
+        for _ in range(NEWTON_STEPS):
+            gradient = self.correlate(problem.omega * problem.loss_gradient(Z))
+            grams = self.grams(np.maximum(problem.omega * problem.loss_hessian(Z), 1e-10 * problem.omega))
+            step = -solve(grams, gradient)
+            slope = float(np.vdot(step, gradient))
+            if not slope < -1e-15 * abs(value):
+                break
+            move, scale = self.predict(step), 1.0
+            while scale > 1e-8:
+                trial = problem.loss_value(Z + scale * move)
+                if trial <= value + 1e-4 * scale * slope:
+                    break
+                scale *= 0.5
+            else:
+                break
+            coef, Z, value = coef + scale * step, Z + scale * move, trial
+        return coef
+
+    @cached_property
+    def _metric(self) -> Array:
+        return self.grams(self.problem.omega)
+
+    @cached_property
+    def _inner(self) -> Array:
+        """A dual point well inside: half of the null fit's, as zero and that are in the domain, which is convex."""
+        return 0.5 * self._projected(-self.problem.loss_gradient(self.null_fit()))
+
+    def _projected(self, theta: Array) -> Array:
+        if not self.ones + len(self.free):
+            return theta
+        return theta - self.predict(solve(self._metric, self.correlate(self.problem.omega * theta)))
+
+    def dual_point(self, theta: Array) -> Array:
+        """theta (N,) brought to `A' (omega theta) = 0` and into the domain of the losses' conjugates."""
+        problem = self.problem
+        if problem.unbounded.any():
+            theta = np.where(problem.design.spread(problem.unbounded), 0.0, theta)
+        theta = self._projected(theta)
+        size = float(np.abs(theta).max(initial=0.0))
+        for share in MIXING:
+            mixed = theta if share == 0.0 else (1.0 - share) * theta + share * self._inner
+            inside = problem.project_dual(mixed)
+            if float(np.abs(inside - mixed).max(initial=0.0)) <= 1e-15 * size:
+                return inside
+        return np.zeros_like(theta)
+
+    def violation(self, theta: Array) -> float:
+        """Largest entry of `A' (omega theta)`: what rounding left of the equality constraints."""
+        return float(np.abs(self.correlate(self.problem.omega * theta)).max(initial=0.0))
+
+
+def nuisance(problem: TaskProblem) -> Nuisance:
+    """The nuisance parameters of a problem, made once."""
+    made = problem.__dict__.get("_nuisance")
+    if made is None:
+        made = problem.__dict__["_nuisance"] = Nuisance(problem)
+    return made
+
+
+def null_gradient(problem: TaskProblem) -> Array:
+    """Negative gradient (p, t) at the null fit: intercepts and unpenalised features fitted, all else zero."""
+    own = nuisance(problem)
+    V = problem.correlate(own.dual_point(-problem.loss_gradient(own.null_fit())))
+    V[problem.free] = 0.0
+    return V
+
+
+def solve(grams: Array, right: Array) -> Array:
+    """`x_c = G_c^+ r_c` (f, t) for symmetric G (t, f, f) and r (f, t); what a singular G does not reach is zero."""
+    if grams.shape[1] == 1:
+        diagonal = grams[:, 0, 0]
+        return np.where(diagonal > 0, right / np.where(diagonal > 0, diagonal, 1.0), 0.0)
+    size = np.sqrt(np.maximum(np.einsum("cff->cf", grams), 0.0))
+    inverse = np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 0.0)
+    even = np.linalg.pinv(grams * inverse[:, :, None] * inverse[:, None, :], rcond=1e-13, hermitian=True)
+    return (inverse * (even @ (inverse * right.T)[:, :, None])[:, :, 0]).T

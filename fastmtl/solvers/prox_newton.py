@@ -1,0 +1,161 @@
+"""Proximal Newton: a quadratic model with a Gram matrix for every column, block descent on it, a line search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastmtl_kernels._interface import BlockShrink, Quadratic
+
+from .._arrays import Array
+from ..nuisance import nuisance, solve
+from ..task_certificate import evaluate_fitted
+from ..task_problem import TaskProblem
+
+MAX_STEPS = 100
+MAX_EPOCHS = 2000
+INNER_SHARE = 0.1
+"""Share of the present gap to which the model of a loss that is not quadratic is solved."""
+DAMPING = 1e-4
+"""First lower bound of second derivatives, relative to the weights: flat losses (far outliers, sure classes) need one."""
+LEAST_DAMPING = 1e-10
+SUFFICIENT = 1e-3
+"""Share of the predicted decrease that a step must reach."""
+PATIENCE = 3
+
+
+@dataclass
+class Point:
+    """Coefficients (q, t), intercepts (t,), and the predictions (N,) of the former."""
+
+    coef: Array
+    intercept: Array
+    fitted: Array
+
+
+def prox_newton(
+    problem: TaskProblem, coef: Array, intercept: Array, kernels: Any, tol: float, late: Callable[[], bool]
+) -> Point:
+    """Descend until the duality gap is at most `tol` (absolute), no step decreases the objective, or time is up.
+
+    Parameters
+    ----------
+    problem : TaskProblem
+        Its penalty has a block form without permutation, unpenalised features first.
+    coef : ndarray of shape (q, t)
+    intercept : ndarray of shape (t,)
+    kernels : module
+    tol : float
+    late : callable
+
+    References
+    ----------
+    Lee, Sun, Saunders (2014), "Proximal Newton-type methods for minimizing composite functions", Algorithm 1.
+    """
+    point = Point(coef, intercept, problem.design.predict(coef))
+    model = Model(problem, kernels)
+    best, idle, share = np.inf, 0, INNER_SHARE
+    for _ in range(MAX_STEPS):
+        gap = evaluate_fitted(problem, point.coef, point.intercept, point.fitted).certificate.gap
+        idle = 0 if gap < 0.5 * best else idle + 1
+        best = min(best, gap)
+        if gap <= tol or idle > PATIENCE or late():
+            break
+        if idle:
+            share *= 0.1
+        target = 0.3 * tol if problem.is_quadratic else max(0.3 * tol, share * gap)
+        moved = model.step(point, target)
+        if moved is None:
+            break
+        point = moved
+    return point
+
+
+class Model:
+    """The quadratic model of a problem, its nuisance parameters eliminated."""
+
+    def __init__(self, problem: TaskProblem, kernels: Any) -> None:
+        self.problem, self.kernels = problem, kernels
+        form: Any = problem.penalty.lower(problem.design.p)
+        bare = len(problem.free)
+        self.shrink = BlockShrink(
+            form.ptr[bare:] - bare, form.l1[bare:], form.l2[bare:], form.ridge[bare:], form.positive
+        )
+        self.damping = DAMPING
+        self._kept: tuple[Array, Array, Array] | None = None
+
+    def step(self, point: Point, target: float) -> Point | None:
+        """The next point, from the minimiser of the model to a gap of `target`; None when no decrease was found."""
+        problem, bare = self.problem, len(self.problem.free)
+        Z = point.fitted + problem.design.spread(point.intercept)
+        pull = problem.omega * problem.loss_gradient(Z)
+        weight = np.maximum(problem.omega * problem.loss_hessian(Z), self._floor() * problem.omega)
+        gram, cross, own = self._curvature(weight)
+        gradient = problem.design.correlate(pull)
+        down = -nuisance(problem).correlate(pull)  # (f, t), as `own` is (t, f, f) and `cross` (t, f, s)
+        shift = solve(own, down)
+        linear = -gradient[bare:] - np.einsum("tfs,ft->st", cross, shift)
+        W = point.coef[bare:]
+        curved = np.matmul(gram, W.T[:, :, None])[:, :, 0].T
+        used = weight > 0
+        square = float((np.square(pull[used]) / weight[used]).sum()) - float(np.vdot(down, shift))
+        constant = 0.5 * max(square, 0.0) + float(np.vdot(W, linear)) + 0.5 * float(np.vdot(W, curved))
+        quadratic = Quadratic(
+            gram, np.ones(gram.shape[0]), np.asfortranarray(linear + curved), np.asfortranarray(linear),
+            np.array(W, order="F"), constant,
+        )  # fmt: skip
+        self.kernels.sweep(quadratic, self.shrink, target, MAX_EPOCHS)
+        change = quadratic.coef - W
+        nuisance_change = shift - solve(own, np.einsum("tfs,st->ft", cross, change))
+        ones = int(problem.fit_intercept)
+        move = np.concatenate([nuisance_change[ones:], change])
+        slide = nuisance_change[0] if ones else np.zeros(problem.n_tasks)
+        predicted = float(np.vdot(gradient, move)) - float(down[0] @ slide if ones else 0.0)
+        return self._searched(point, Z, move, slide, predicted)
+
+    def _floor(self) -> float:
+        return 0.0 if self.problem.is_quadratic else self.damping
+
+    def _curvature(self, weight: Array) -> tuple[Array, Array, Array]:
+        """Gram matrices (t, s, s) of the penalised features less what the nuisance parameters explain, and what that took."""
+        if self._kept is not None:
+            return self._kept
+        problem, own = self.problem, nuisance(self.problem)
+        bare, ones = len(problem.free), int(problem.fit_intercept)
+        gram, metric = problem.design.grams(weight), own.grams(weight)
+        cross = np.empty((problem.n_tasks, metric.shape[1], gram.shape[1] - bare))
+        cross[:, ones:] = gram[:, :bare, bare:]
+        gram = np.ascontiguousarray(gram[:, bare:, bare:])
+        if ones:
+            cross[:, 0] = problem.design.correlate(weight)[bare:].T
+        if cross.shape[1] == 1:
+            share = np.where(metric[:, 0] > 0, 1.0 / np.where(metric[:, 0] > 0, metric[:, 0], 1.0), 0.0)
+            gram -= cross[:, 0, :, None] * (share * cross[:, 0])[:, None, :]
+        elif cross.shape[1] and cross.shape[2]:
+            explained = np.stack([solve(metric, cross[:, :, j].T).T for j in range(cross.shape[2])], axis=2)
+            gram -= np.einsum("tfs,tfr->tsr", cross, explained)
+        kept = gram, cross, metric
+        if problem.is_quadratic:
+            self._kept = kept
+        return kept
+
+    def _searched(self, point: Point, Z: Array, move: Array, slide: Array, predicted: float) -> Point | None:
+        """Backtrack from the full step until the objective decreases as a share of the model's promise."""
+        problem, penalty = self.problem, self.problem.penalty
+        path = problem.design.predict(move)
+        along = path + problem.design.spread(slide)
+        before, start = problem.loss_value(Z), penalty.value(point.coef)
+        promise = predicted + penalty.value(point.coef + move) - start
+        scale = 1.0
+        noise = 4e-16 * (abs(before) + abs(start))
+        while scale > 1e-10:
+            coef = point.coef + scale * move
+            after = problem.loss_value(Z + scale * along) + penalty.value(coef)
+            if after <= before + start + SUFFICIENT * scale * min(promise, 0.0) + noise:
+                self.damping = max(self.damping * (0.1 if scale == 1.0 else 10.0), LEAST_DAMPING)
+                return Point(coef, point.intercept + scale * slide, point.fitted + scale * path)
+            scale *= 0.5
+        return None

@@ -1,0 +1,115 @@
+"""The certificate of a `TaskProblem`, and the one door to the certificate of any problem.
+
+For any theta with `A' (omega theta) = 0`, A the intercept's ones and the unpenalised columns of every task,
+
+    D(theta) = -sum omega [ loss*(-theta; y) + theta o ] - penalty*(V),    V = X' (omega theta)
+
+bounds the optimum from below (Fenchel-Rockafellar). The point used is `-loss'`, brought to the equality constraints and
+scaled into the domain of the penalty's conjugate; scaling towards zero stays in the domain of the losses', which is convex
+and holds zero.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ._arrays import Array
+from .certificate import Bound, Check, assemble_certificate, evaluate
+from .nuisance import nuisance
+from .problem import Problem
+from .task_problem import TaskProblem
+
+REFIT = 1e-6
+"""Share of the weighted residuals that a column may sum to before its intercept is refitted for the dual point."""
+
+
+def evaluate_task(
+    problem: TaskProblem, coef: Array, intercept: Array, candidate: Array | None = None
+) -> Check:
+    """Certify coefficients (p, t) and intercepts (t,) against the data; `candidate` (N,) is another dual point to try."""
+    coef = np.asarray(coef, dtype=np.float64)
+    fitted = problem.design.predict(coef) if coef.any() else np.zeros(problem.design.shape[0])
+    return evaluate_fitted(problem, coef, np.asarray(intercept, dtype=np.float64), fitted, candidate)
+
+
+def evaluate_fitted(
+    problem: TaskProblem, coef: Array, intercept: Array, fitted: Array, candidate: Array | None = None
+) -> Check:
+    """`evaluate_task` where the predictions of `coef` without intercepts (N,) are known already."""
+    Z = fitted + problem.design.spread(intercept)
+    loss = problem.loss_value(Z)
+    primal = loss + problem.penalty.value(coef)
+    theta = -problem.loss_gradient(_refitted(problem, fitted, intercept, Z))
+    theta = nuisance(problem).dual_point(theta)
+    V = problem.correlate(theta)
+    bound, direction = task_bound(problem, theta, V), theta
+    if candidate is not None:
+        other = nuisance(problem).dual_point(np.asarray(candidate, dtype=np.float64))
+        tried = task_bound(problem, other, problem.correlate(other))
+        if tried.value > bound.value:
+            bound, direction = tried, other
+    data = float(problem.omega @ np.abs(theta * problem.y)) if problem.is_quadratic else 0.0
+    scale = abs(primal) + 2.0 * abs(bound.value) + data
+    certificate = assemble_certificate(primal, bound, problem.null_value, scale=scale, is_zero=not coef.any())
+    return Check(certificate, V, theta, direction, bound, loss)
+
+
+def _refitted(problem: TaskProblem, fitted: Array, intercept: Array, Z: Array) -> Array:
+    """Predictions at the best intercepts; those given, where the dual point can absorb what they miss."""
+    if not problem.fit_intercept:
+        return Z
+    pull = problem.omega * problem.loss_gradient(Z)
+    missed = np.abs(problem.design.sums(pull)) > REFIT * problem.design.sums(np.abs(pull))
+    if not (missed & ~problem.unbounded).any():
+        return Z
+    return fitted + problem.design.spread(problem.best_intercepts(fitted, intercept))
+
+
+def task_bound(problem: TaskProblem, theta: Array, V: Array) -> Bound:
+    """The dual value at `a theta`, a the largest scale up to 1 that the penalty allows; never below zero, as P is not."""
+    V = V.copy() if len(problem.free) else V
+    V[problem.free] = 0.0
+    limit, conjugate = problem.penalty.conjugate_along(V)
+    pull = 0.0 if problem.offset is None else float(np.vdot(problem.omega * theta, problem.offset))
+    best, scale = 0.0, 0.0
+    for a in _scales(problem, theta, limit, pull):
+        value = -problem.loss_conjugate(-a * theta) - conjugate(a) - a * pull
+        if math.isfinite(value) and value > best:
+            best, scale = value, a
+    return Bound(best, scale, 0.0, 0.0, nuisance(problem).violation(theta))
+
+
+def _scales(problem: TaskProblem, theta: Array, limit: float, pull: float) -> set[float]:
+    """Scales worth trying: the largest up to 1 and, for the squared loss, the vertex of its parabola."""
+    scales = {min(1.0, limit)}
+    if problem.is_quadratic:
+        square = float(problem.omega @ np.square(theta))
+        if square > 0.0:
+            scales.add(min((float(problem.omega @ (theta * problem.y)) - pull) / square, limit))
+    return {a for a in scales if a > 0.0}
+
+
+def task_dual_point(problem: TaskProblem, check: Check) -> Any:
+    """The dual point behind a bound in the form of Y: (n, t), or a list with one array a task."""
+    direction: Any = check.direction
+    return problem.design.as_given(check.bound.scale * direction)
+
+
+def check_point(
+    problem: Problem | TaskProblem,
+    coef: Array,
+    intercept: Array,
+    rows: Array | None = None,
+    candidate: Array | None = None,
+) -> Check:
+    """The check of coefficients for whichever kind of problem it is; parameters as in `certificate.evaluate`."""
+    if isinstance(problem, Problem):
+        return evaluate(problem, coef, intercept, rows, candidate)
+    if rows is not None:
+        full = np.zeros((problem.design.p, problem.n_tasks))
+        full[rows] = coef
+        coef = full
+    return evaluate_task(problem, coef, intercept, candidate)
