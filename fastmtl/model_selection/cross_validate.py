@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from .._door import Opened, open_problem
+from .._targets import read_task_weight
 from ..backend import limit_threads
-from ..losses import Squared
-from ..path import PathResult, fit_path
+from ..path import fit_path
 from ..penalties import Penalty, as_penalty
 from ..penalties._base import check_fraction
 from ._cv_result import RULES, CVResult
-from ._errors import Error, as_error, path_errors
+from ._errors import as_error, judged, path_errors
+from ._samples import Samples
 from ._threads import check_n_jobs, in_threads
-from .folds import Fold, as_folds
+from .folds import Fold
 
 
 def cross_validate(
@@ -66,16 +67,18 @@ def cross_validate(
     l1_ratios : array of shape (L,), optional
         Values of the penalty's `l1_ratio` (of `tau` for the sparse group penalty) to choose among.
     cv : int, splitter or iterable
-        Number of contiguous folds, as in scikit-learn's `KFold`; an object with a `split(X, Y, groups)` method; or pairs
-        (train, test) of indices or masks, such as the functions of `fastmtl.model_selection.folds` give.
+        Number of contiguous folds, as in scikit-learn's `KFold`, of every task by itself where tasks have samples of their
+        own; an object with a `split(X, Y, groups)` method; or pairs (train, test) of indices or masks, such as the functions
+        of `fastmtl.model_selection.folds` give. With `task` they index the rows of the table, with lists see `folds`.
     groups : array of shape (n,), optional
         Samples with the same label stay on one side of every fold; handed to a splitter, or used when `cv` is a number.
     rule : {"min", "1se"}
         The smallest mean error; or the largest alpha whose mean error is within one standard error of it.
     score : str or callable, optional
         Error of an entry, smaller is better: `"deviance"` (default: twice the loss, so the squared error for the squared
-        loss), `"squared"`, `"absolute"`, `"misclassified"`, or a function of targets and predictions, both (m, t), that
-        gives the error of every entry. Gaps do not count; sample weights do.
+        loss, that of each task), `"squared"`, `"absolute"`, `"misclassified"`, or a function of targets and predictions, both
+        (m, columns), of neighbouring tasks with one loss, that gives the error of every entry. Gaps do not count; sample
+        weights do.
     n_jobs : int, optional
         Folds that run side by side in threads; None for as many as there are cores. The result does not depend on it.
     refit : bool
@@ -111,23 +114,24 @@ def cross_validate(
         raise ValueError(f"rule is {rule!r}; expected 'min' or '1se'")
     check_n_jobs(n_jobs)
     problem = dict(
-        loss=loss, task_weight=task_weight, offset=offset, task=task, fit_intercept=fit_intercept,
-        standardize=standardize, scale=scale, solver=solver, backend=backend, tol=tol, max_iter=max_iter,
+        loss=loss, task_weight=task_weight, fit_intercept=fit_intercept, standardize=standardize, scale=scale,
+        solver=solver, backend=backend, tol=tol, max_iter=max_iter,
     )  # fmt: skip
     penalties = _penalties(penalty, l1_ratios)
+    samples = Samples.read(X, Y, sample_weight, offset, task)
     opened = open_problem(
-        X, Y, penalties[0], loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset, task=task,
-        fit_intercept=fit_intercept, standardize=standardize, scale=scale, need_alpha=False, backend=backend, kind="path",
+        samples.X, samples.Y, penalties[0], sample_weight=samples.sample_weight, offset=samples.offset, loss=loss,
+        task_weight=task_weight, fit_intercept=fit_intercept, standardize=standardize, scale=scale,
+        need_alpha=False, backend=backend, kind="path",
     )  # fmt: skip
-    error = as_error(score, _loss(opened))
-    n, t = opened.problem.Y.shape
-    folds = as_folds(cv, n, t, X, Y, groups)
-    weight = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    parts = judged(opened, samples.offset)
+    error = as_error(score, {part.loss.name for part in parts})
+    folds = samples.folds(cv, len(opened.tasks), X, Y, groups)
 
     def one(penalty: Penalty, strengths: np.ndarray, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
-        path = fit_path(X, Y, penalty, alphas=strengths, sample_weight=weight * fold.train, **problem)
+        path = fit_path(penalty=penalty, alphas=strengths, **samples.training(fold), **problem)
         gaps = np.array([certificate.relative_gap for certificate in path.certificates])
-        return _test_errors(opened, path, fold, weight, error), gaps
+        return path_errors(parts, path, fold, error), gaps
 
     with limit_threads(n_threads or 1):
         grid = np.stack([_strengths(opened, one, alphas, n_alphas, eps) for one in penalties])
@@ -142,20 +146,19 @@ def cross_validate(
         scores=scores,
         score=score if isinstance(score, str) else getattr(score, "__name__", "deviance"),
         rule=rule,
-        task_weight=np.ones(scores.shape[-1]),
+        task_weight=read_task_weight(task_weight, scores.shape[-1]),
         relative_gaps=gaps,
         best=None,
-        n_train=np.array([fold.train.sum() for fold in folds]),
-        n_test=np.array([fold.test.sum() for fold in folds]),
+        n_train=np.array([_size(fold.train) for fold in folds]),
+        n_test=np.array([_size(fold.test) for fold in folds]),
         seconds=0.0,
     )
     if refit:
         from ..api import fit
 
         chosen = penalties[result.best_index[0]].with_alpha(result.best_alpha)
-        result = replace(
-            result, best=fit(X, Y, chosen, sample_weight=sample_weight, n_threads=n_threads, **problem)
-        )
+        given = dict(sample_weight=sample_weight, offset=offset, task=task, n_threads=n_threads)
+        result = replace(result, best=fit(X, Y, chosen, **given, **problem))
     return replace(result, seconds=time.perf_counter() - started)
 
 
@@ -180,27 +183,12 @@ def _settings(penalty: Penalty) -> dict[str, Any]:
     return {field.name: getattr(penalty, field.name) for field in fields(penalty)}
 
 
-def _loss(opened: Opened) -> Any:
-    return getattr(opened.problem, "loss", Squared())
+def _size(part: Any) -> int:
+    """Number of samples in masks."""
+    return int(sum(mask.sum() for mask in part) if isinstance(part, list) else part.sum())
 
 
 def _strengths(opened: Opened, penalty: Penalty, alphas: Any, n_alphas: int, eps: float) -> np.ndarray:
     from ..path import _strengths as strengths
 
     return strengths(opened.with_penalty(penalty), alphas, n_alphas, eps)
-
-
-def _test_errors(
-    opened: Opened, path: PathResult, fold: Fold, weight: np.ndarray, error: Error
-) -> np.ndarray:
-    from ..designs import ScaledDesign
-    from ._rows import RowsDesign
-
-    rows = np.flatnonzero(fold.test)
-    design: Any = opened.problem.design
-    design = design.base if isinstance(design, ScaledDesign) else design
-    Y, offset = opened.problem.Y[rows], None
-    offset = opened.offset[rows] if opened.offset is not None else None
-    if offset is not None and isinstance(_loss(opened), Squared):
-        offset = None  # taken off the targets already
-    return path_errors(path, RowsDesign(design, rows), Y, weight[rows, None], error, offset)

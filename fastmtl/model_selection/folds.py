@@ -251,7 +251,7 @@ def _as_mask(part: Any, n: int, t: int, name: str) -> np.ndarray:
     if part.dtype == bool:
         if part.shape not in ((n,), (n, t)):
             raise ValueError(f"{name} holds a mask of shape {part.shape}; ({n},) or ({n}, {t}) was expected")
-        return part
+        return part[:, 0] if t == 1 and part.ndim == 2 else part
     if part.size == 0:
         part = part.astype(np.int64)
     if part.ndim != 1 or part.dtype.kind not in "iu":
