@@ -226,7 +226,7 @@ def dual_bound(problem: Problem, direction: Array, V: Array | None = None) -> Bo
 
 
 def scaled_bound(problem: Problem, V: Array, cross: float, square: float) -> Bound:
-    """`max_a a cross - a^2 square / 2 - penalty*(a V)` over the candidates a = 1, the vertex and the edge of the domain."""
+    """`max_a a cross - a^2 square / 2 - penalty*(a V)` over the candidates a = 1, the vertex and the edges."""
     infeasibility = 0.0
     if len(problem.free) or len(problem.sign_free):
         V = V.copy()
@@ -238,7 +238,11 @@ def scaled_bound(problem: Problem, V: Array, cross: float, square: float) -> Bou
     value, scale = 0.0, 0.0
     if square > 0.0 and math.isfinite(cross) and math.isfinite(square):
         limit, conjugate = problem.penalty.conjugate_along(V)
-        for a in {min(cross / square, limit), min(1.0, limit)}:
+        scales = {min(cross / square, limit), min(1.0, limit)}
+        if math.isinf(limit):
+            # A tiny ridge punishes rounding of V without bound: a scale at which it is not felt is tried too.
+            scales.add(min(cross / square, problem.penalty.free_scale(V)))
+        for a in scales:
             if a > 0.0:
                 bound = a * cross - 0.5 * a * a * square - conjugate(a)
                 if bound > value:

@@ -84,6 +84,10 @@ class Penalty(ABC):
         """`dual_scale(V)` and the function `a -> conjugate(a V)`, for penalties in which the two share work."""
         return self.dual_scale(V), lambda a: self.conjugate(V if a == 1.0 else a * V)
 
+    def free_scale(self, V: Array) -> float:
+        """A scale `a >= 0` with `conjugate(a V) = 0`, the largest that is known; `dual_scale` where there is no ridge."""
+        return self.dual_scale(V)
+
     def value_of_factors(self, U: Array, V: Array) -> float:
         """The penalty at `W = U V'` for U (p, k) and V (t, k)."""
         return self.value(U @ V.T)

@@ -94,8 +94,11 @@ class BlockPenalty(Penalty):
 
     def dual_scale(self, V: Array) -> float:
         V, form = self._arranged(V)
-        hard = form.ridge == 0
-        return gauge_scale(V, form, hard)
+        return gauge_scale(V, form, form.ridge == 0)
+
+    def free_scale(self, V: Array) -> float:
+        V, form = self._arranged(V)
+        return gauge_scale(V, form, np.ones(len(form.l2), dtype=bool))
 
     def _excess(self, V: Array) -> tuple[Array, Lowered]:
         V, form = self._arranged(V)

@@ -20,6 +20,10 @@ from .trace import Trace
 LARGEST = 1e300
 """A finite strength that no score of a scaled problem reaches."""
 
+SMALLEST = 2.0**-200
+"""A ridge below this adds less than rounding to any objective of a scaled problem, and a dual bound without it holds with
+it; kept, it would ask for scores exact to its square root."""
+
 
 def rescaled(penalty: Penalty, columns: Array, targets: int) -> Penalty:
     """The penalty of the problem scaled by exponents `columns` (p,), equal within every block, and `targets`."""
@@ -54,10 +58,11 @@ class RescaledBlocks(BlockPenalty):
         alpha = 1.0 if self.alpha is None else self.alpha
         rows = self.columns if unit.order is None else self.columns[unit.order]
         blocks = rows[unit.ptr[:-1]]
+        ridge = _shifted(alpha * unit.ridge, -2 * blocks)
         return unit._replace(
             l1=_shifted(_times(alpha, unit.l1), -(rows + self.targets)),
             l2=_shifted(_times(alpha, unit.l2), -(blocks + self.targets)),
-            ridge=_shifted(alpha * unit.ridge, -2 * blocks),
+            ridge=np.where(ridge < SMALLEST, 0.0, ridge),
         )
 
     def value_on(self, W: Array, rows: Array, p: int) -> float:
