@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from fastmtl.designs import DenseDesign
+from fastmtl.penalties import Trace
+from fastmtl.problem import Problem
 from fastmtl.solvers.spectral._eigen import count_above, top_eigenpairs, tridiagonalise
-from fastmtl.solvers.spectral.mixed import solve_mixed
+from fastmtl.solvers.spectral.mixed import Judged, solve_judged
 from fastmtl.solvers.spectral.newton_system import NewtonSystem
 from fastmtl.solvers.spectral.newton_system import evaluate as eliminate
 from fastmtl.solvers.spectral.omega_newton import Retraction
@@ -29,10 +31,11 @@ def low_rank(n: int, p: int, t: int, *, rank: int = 3, noise: float = 1.0, seed:
     return X, X @ W + noise * rng.standard_normal((n, t))
 
 
-def true_gap(reduction: Reduction, found: Reduced, alpha: float) -> float:
+def true_gap(reduction: Reduction, found: Reduced, alpha: float, theta: Any = None) -> float:
     """Relative gap of a solution in original coordinates, from full SVDs and nothing of the solver's but its points.
 
-    The dual point is projected onto the intercepts' constraints and scaled into the ball of radius alpha.
+    The dual point (that of the reduced certificate by default) is projected onto the intercepts' constraints and
+    scaled into the ball of radius alpha.
     """
     data, ridge = reduction.data, reduction.model.ridge * reduction.x_unit**2
     design: Any = data.design
@@ -42,7 +45,7 @@ def true_gap(reduction: Reduction, found: Reduced, alpha: float) -> float:
     factors = reduction.factors(found.A, found.V)
     W = factors.U @ factors.V.T
     R = Y - X @ W - factors.intercept
-    theta = reduction.dual_point(R, found.bound)
+    theta = reduction.dual_point(R, found.bound) if theta is None else theta
     centre, null = 0.0, Y
     if data.fit_intercept:
         share = data.weights / data.weights.sum()
@@ -61,14 +64,25 @@ def true_gap(reduction: Reduction, found: Reduced, alpha: float) -> float:
 
 def solve(X: Any, Y: Any, fraction: float, **options: Any) -> tuple[Reduction, Reduced, float]:
     """Reduce and solve at a fraction of alpha_max."""
-    ridge, single = options.pop("ridge", 0.0), options.pop("single", False)
-    omega = options.pop("omega", 1.0 / len(X))
-    reduction = reduce(Data(DenseDesign(X), Y, omega, **options), cpu, ridge=ridge, single=single)
+    ridge, omega = options.pop("ridge", 0.0), options.pop("omega", 1.0 / len(X))
+    reduction = reduce(Data(DenseDesign(X), Y, omega, **options), cpu, ridge=ridge, single=False)
     alpha = fraction * reduction.alpha_max()
-    arguments = reduction.to_model(alpha), TOL * reduction.worth
-    found = solve_mixed(reduction, *arguments) if single else solve_reduced(reduction.model, *arguments)
-    assert found is not None
+    found = solve_reduced(reduction.model, reduction.to_model(alpha), TOL * reduction.worth)
     return reduction, found, alpha
+
+
+def solve_on_data(
+    X: Any, Y: Any, fraction: float, *, single: bool, ridge: float = 0.0, tol: float = TOL, **options: Any
+) -> tuple[Problem, Reduction, Judged | None]:
+    """Solve a model of either precision and judge it by the data."""
+    omega, fit_intercept = options.get("omega", 1.0 / len(X)), options.get("fit_intercept", True)
+    design = DenseDesign(X)
+    reduction = reduce(Data(design, Y, omega, None, fit_intercept), cpu, ridge=ridge, single=single)
+    alpha = fraction * reduction.alpha_max()
+    problem = Problem(design, Y, Trace(alpha, ridge=ridge), omega, fit_intercept)
+    enough = tol * problem.null_value
+    target = 0.5 * tol * reduction.worth
+    return problem, reduction, solve_judged(problem, reduction, reduction.to_model(alpha), target, enough)
 
 
 def edge_cases() -> dict[str, tuple[Any, Any, float, dict[str, Any]]]:
@@ -124,9 +138,6 @@ def edge_cases() -> dict[str, tuple[Any, Any, float, dict[str, Any]]]:
         "units of X": (X * 1e9, Y, 0.05, {}),
         "tiny units": (X * 1e-40, Y * 1e30, 0.05, {}),
         "units, n < p": (X[:30] * 1e40, Y[:30] * 1e-30, 0.05, {}),
-        "float32 Gram matrix": (X, Y, 0.05, {"single": True}),
-        "float32 Gram matrix, duplicated columns": (np.hstack([X, X[:, :15]]), Y, 0.05, {"single": True}),
-        "float32 Gram matrix, far from the origin": (X + 100.0, Y, 0.05, {"single": True}),
     }
 
 
@@ -140,12 +151,43 @@ def test_every_edge_certifies_in_original_coordinates(name):
         assert found.rank == 0
 
 
+def data_cases() -> dict[str, tuple[Any, Any, dict[str, Any]]]:
+    """Where the certificate on the data takes another road: sides, weights, compression, far means."""
+    X, Y = low_rank(120, 40, 15)
+    weights = np.random.default_rng(2).uniform(0, 2, 120)
+    weights[:10] = 0.0
+    return {
+        "n > p": (X, Y, {}),
+        "no intercept": (X, Y, {"fit_intercept": False}),
+        "weights": (X, Y, {"omega": weights / weights.sum()}),
+        "duplicated columns": (np.hstack([X, X[:, :15]]), Y, {}),
+        "far from the origin": (X + 100.0, Y, {}),
+        "t > p": (X[:, :8], Y, {}),
+        "ridge": (X, Y, {"ridge": 0.1}),
+        "n < p": (X[:30], Y[:30], {}),
+        "n < p, ridge": (X[:30], Y[:30], {"ridge": 0.1}),
+        "n < p, weights": (X[:30], Y[:30], {"omega": weights[:30] / weights[:30].sum()}),
+        "t > n": (X[:9], Y[:9], {}),
+    }
+
+
+@pytest.mark.parametrize("tol", [1e-4, TOL])
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("name", data_cases())
+def test_the_thin_certificate_is_the_gap_of_the_data(name, single, tol):
+    """What it claims holds for the dual point that it hands out, recomputed from full SVDs."""
+    X, Y, options = data_cases()[name]
+    problem, reduction, judged = solve_on_data(X, Y, 0.05, single=single, tol=tol, **options)
+    assert judged is not None
+    claimed = judged.thin.certificate.relative_gap
+    assert claimed <= tol
+    theta = judged.thin.dual_point(problem)
+    assert true_gap(reduction, judged.found, float(problem.penalty.alpha or 0.0), theta) <= claimed + 1e-12
+
+
 def test_a_float32_model_that_is_too_coarse_says_so():
     X, Y = low_rank(120, 40, 15)
-    X = X * np.logspace(-4, 4, 40)
-    reduction = reduce(Data(DenseDesign(X), Y, 1.0 / len(X)), cpu, single=True)
-    alpha = reduction.to_model(1e-4 * reduction.alpha_max())
-    assert solve_mixed(reduction, alpha, TOL * reduction.worth) is None
+    assert solve_on_data(X * np.logspace(-4, 4, 40), Y, 1e-4, single=True)[2] is None
 
 
 @pytest.mark.parametrize(("n", "p"), [(40, 12), (9, 30)])

@@ -124,6 +124,13 @@ def _unrotate_once(vectors: Array, tau: Array, Z: Array) -> Array:
     return np.concatenate((Z[:1], lower))
 
 
+def is_below(S: Array, limit: float) -> bool:
+    """Whether every eigenvalue of the symmetric S (t, t) is below `limit`, by a Cholesky factorisation of the rest."""
+    rest = np.negative(S, order="F")
+    rest[np.diag_indices_from(rest)] += limit
+    return _lapack().dpotrf(rest, lower=1, clean=0, overwrite_a=1)[1] == 0
+
+
 def count_above(diagonal: Array, off: Array, floor: float) -> int:
     """Number of eigenvalues of the tridiagonal matrix above `floor`, by Sylvester's law of inertia."""
     count, pivot = 0, 1.0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..._arrays import Array
+from ..._scaling import check_scores
 from ..._status import Status
 from ...certificate import Check, evaluate_factored
 from ...designs import DenseDesign
@@ -116,9 +117,7 @@ class _Run:
             squares, vectors = np.linalg.eigh(W.T @ W)
             self.expand(W @ vectors[:, squares > WARM_RANK**2 * squares[-1]])
         gradient = correlate_centred(self.data, self.Y, self.x_mean)
-        if not np.isfinite(gradient).all():
-            problem.design.check_finite()
-            raise ValueError("X'Y overflows float64; scale X or Y down")
+        check_scores(problem, gradient)
         V, gap, idle, status = None, np.inf, 0, None
         while status is None:
             self.expand(self.outside(gradient, 0 if V is None else V.shape[1]))

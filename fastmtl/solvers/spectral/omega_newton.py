@@ -51,6 +51,8 @@ def minimise(
     near: Near | None = None,
     max_steps: int = 30,
     max_conjugate: int = 60,
+    aim: float = 0.0,
+    spare: Callable[[int], int] = lambda rank: 0,
     counts: Counts | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Stationary:
@@ -62,22 +64,30 @@ def minimise(
         Start, with orthogonal columns, none zero.
     tol : float
         On `|gradient| / (alpha |V|)`.
+    aim : float
+        What the gradient is brought to, below `tol`, if that takes no more than a few conjugate steps ...
+    spare : callable
+        ... namely so many at a given number of columns.
     interrupted : callable
         Asked before every step; True ends the loop.
     """
     counts = counts or Counts()
     iterate = evaluate(model, alpha, V, model.target @ V, squared_lengths(V))
-    saddle = False
+    saddle, enough = False, None
     for step in range(max_steps + 1):
         iterate = drop(model, alpha, iterate)
         if not len(iterate.scales):
             return Stationary(iterate, iterate.A, 0.0, saddle)
         system = NewtonSystem(model, alpha, iterate, near)
         counts.newton += 1
-        if system.relative < tol or saddle or step == max_steps or interrupted():
+        if system.relative < tol and enough is None:
+            enough = counts.conjugate + spare(len(iterate.scales))
+        idle = enough is not None and (system.relative < aim or counts.conjugate >= enough)
+        if idle or saddle or step == max_steps or interrupted():
             break
         system.prepare()
-        X, BX, saddle = conjugate_gradients(system, max_conjugate, counts)
+        limit = max_conjugate if enough is None else min(max_conjugate, enough - counts.conjugate)
+        X, BX, saddle = conjugate_gradients(system, limit, counts)
         moved = line_search(system, X, BX, counts)
         if moved is None:
             break

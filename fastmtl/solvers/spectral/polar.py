@@ -122,7 +122,11 @@ def _lift(model: Model, F: Array) -> Array:
     """
     if model.on_samples and model.ridge == 0.0:
         return F
-    # A shift within the noise makes T invertible; F lies in the range of T.
-    shift = model.noise * float(np.max(model.diagonal)) + float(np.finfo(float).tiny)
-    S = model.solve(model.factor(np.ones(F.shape[1]), shift), np.ascontiguousarray(F))
+    S = solve_normal(model, F)
     return model.kernels.tridiagonal_multiply(model.diagonal, model.off, S) if model.on_samples else S
+
+
+def solve_normal(model: Model, F: Array) -> Array:
+    """`(T + ridge)^+ F` for F (q, m) in the range of T; a shift within the noise makes T invertible."""
+    shift = model.noise * float(np.max(model.diagonal)) + float(np.finfo(float).tiny)
+    return model.solve(model.factor(np.ones(F.shape[1]), shift), np.ascontiguousarray(F))

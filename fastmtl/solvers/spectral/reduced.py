@@ -69,6 +69,7 @@ def solve_reduced(
     start: Array | None = None,
     near: Near | None = None,
     max_rounds: int = MAX_ROUNDS,
+    spare: Callable[[int], int] = lambda rank: 0,
     monitor: Monitor | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Reduced:
@@ -86,6 +87,9 @@ def solve_reduced(
     near : Near, optional
         Directions for the preconditioner, from a neighbouring solution.
     max_rounds : int
+    spare : callable
+        How many conjugate steps, at a given rank, may go into making the plain residual as good a dual point as the
+        corrected one.
     monitor : callable, optional
         Shown the best solution so far after every round; True ends the solve.
     interrupted : callable
@@ -98,11 +102,14 @@ def solve_reduced(
     counts = Counts()
     V = cold_start(model, alpha) if start is None else start
     worth = 0.5 * model.total
-    tol = min(1e-3, max(np.sqrt(max(target_gap, 0.0) / worth) if worth > 0 else 0.0, 1e-10))
+    aim = max(target_gap, 0.0) / worth if worth > 0 else 0.0
+    tol = min(1e-3, max(np.sqrt(aim), 1e-10))
     best: Reduced | None = None
     idle = 0
     for round_ in range(1, max_rounds + 1):
-        stationary = minimise(model, alpha, V, tol, near=near, counts=counts, interrupted=interrupted)
+        stationary = minimise(
+            model, alpha, V, tol, near=near, aim=aim, spare=spare, counts=counts, interrupted=interrupted
+        )
         iterate = stationary.iterate
         V = iterate.V
         found = bound(model, alpha, iterate.A, V, stationary.TA)
@@ -134,12 +141,20 @@ def solve_surely(
     *,
     start: Array | None = None,
     near: Near | None = None,
+    spare: Callable[[int], int] = lambda rank: 0,
     monitor: Monitor | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Reduced:
     """`solve_reduced`, with accelerated proximal steps wherever it ends short of its target. Parameters as there."""
     found = solve_reduced(
-        model, alpha, target_gap, start=start, near=near, monitor=monitor, interrupted=interrupted
+        model,
+        alpha,
+        target_gap,
+        start=start,
+        near=near,
+        spare=spare,
+        monitor=monitor,
+        interrupted=interrupted,
     )
     for _ in range(RESTARTS):
         if (

@@ -12,7 +12,8 @@ from ...designs import Design
 from ...problem import Problem
 from ._eigen import Reflectors, tridiagonalise
 from .model import Model
-from .polar import Bound
+from .polar import Bound, solve_normal
+from .reduced import Reduced
 
 SINGLE_WORK = 4e8
 """n p^2 from which halving the cost of the Gram matrix and of its tridiagonal form by float32 repays one more look at
@@ -20,6 +21,8 @@ the data at the rank of the solution."""
 SINGLE_NOISE = 1e-6
 DOUBLE_NOISE = 1e-13
 """Size of the errors in T relative to its largest entry: below it, a diagonal shift changes nothing that is known."""
+SKINNY = 8
+"""Columns whose product with X takes no longer than reading X."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ class Reduction:
         Orthonormal basis of the row space of Y that the model's tasks are coordinates in; None: the tasks themselves.
     single : bool
         Whether T comes from a float32 Gram matrix (the target never does).
+    correlation : ndarray of shape (p, t) or (p, r), or None
+        `X~'Y~` in the data's units, tasks as in the model; None on the sample side, which has no use for it.
     x_unit, y_unit : float
         Powers of two that the model's X~ and Y~ were divided by, so that no product of small matrices overflows
         whatever units the data are in.
@@ -115,6 +120,7 @@ class Reduction:
     y_mean: Array | None
     task_basis: Array | None
     single: bool
+    correlation: Array | None
     x_unit: float
     y_unit: float
 
@@ -122,6 +128,11 @@ class Reduction:
     def worth(self) -> float:
         """P(0) in the model's units."""
         return 0.5 * self.model.total
+
+    @property
+    def moment(self) -> float:
+        """`|X~|^2`, the squared Frobenius norm, in the data's units."""
+        return float(self.model.diagonal.sum()) * self.x_unit**2
 
     def to_model(self, alpha: float) -> float:
         """A strength in the model's units."""
@@ -172,17 +183,73 @@ class Reduction:
         theta = moved @ H.T
         return np.subtract(residual, theta, out=theta)
 
-    def exact_product(self, A: Array) -> Array:
-        """`Q'X~'X~ Q A + ridge A` in float64 from the data (feature side), for a T found in float32."""
-        U = self.reflectors.unrotate(A)
-        fitted = self.data.design.predict(U)
+    def fitted(self, U: Array) -> Array:
+        """`X~ U` (n, k) from the data; a common weight is left out, as in `Problem`."""
+        out = self.data.design.predict(U)
         if self.x_mean is not None:
-            fitted -= self.x_mean @ U
-        fitted = self.data.weighted(fitted)
-        product = self.data.design.correlate(fitted)
+            out -= self.x_mean @ U
+        return out if np.ndim(self.data.omega) == 0 else self.data.weighted(out, 0.5)
+
+    def correlated(self, R: Array) -> Array:
+        """`X~' R` (p, k) from the data for R as `fitted` gives it; a common weight comes in here."""
+        if np.ndim(self.data.omega):
+            R = self.data.weighted(R, 0.5)
+        out = self.data.design.correlate(R)
         if self.x_mean is not None:
-            product -= np.outer(self.x_mean, fitted.sum(axis=0))
-        return self.reflectors.rotate(product / self.x_unit**2) + self.model.ridge * A
+            out -= np.outer(self.x_mean, R.sum(axis=0))
+        if np.ndim(self.data.omega) == 0:
+            out *= self.data.omega
+        return out
+
+    def product(self, U: Array) -> Array:
+        """`X~ U` (n, k) on the sample side, `(X~'X~ + ridge) U` (p, k) on the feature side, from the data."""
+        fitted = self.fitted(U)
+        if self.model.on_samples:
+            return fitted
+        return self.correlated(fitted) + self.model.ridge * self.x_unit**2 * U
+
+    def defect(self, found: Reduced, product: Array) -> Array:
+        """What `T A` lacks of the exact product, which `product` of the U lifted from A brings."""
+        if self.model.on_samples:
+            unit = 1.0 if np.ndim(self.data.omega) else np.sqrt(self.data.omega)
+            exact = self.reflectors.rotate(product * (unit / self.y_unit)) + self.model.ridge * found.A
+        else:
+            exact = self.reflectors.rotate(product / (self.x_unit * self.y_unit))
+        return exact - self.model.multiply(found.A)
+
+    def lifted_correction(self, found: Reduced, theta: Array, H: Array, shrunk: Array) -> Array:
+        """S (p, m) with `(X~'X~ + ridge) S` close to `theta shrunk`: as good as the model, and as the range of X~ allows."""
+        model = self.model
+        if not model.on_samples:
+            E = self.reflectors.rotate(theta @ shrunk)
+            return self.reflectors.unrotate(solve_normal(model, E)) / self.x_unit**2
+        residual = model.target @ shrunk - model.multiply(found.A) @ (found.V.T @ shrunk)
+        return self.lift(solve_normal(model, residual))
+
+    def spare_steps(self, rank: int) -> int:
+        """Conjugate steps that cost less than correcting the dual point on the data.
+
+        On the feature side that takes two products of X with `rank` columns, worth at least `SKINNY` each, and another
+        Gram matrix of Theta; on the sample side none.
+        """
+        (n, p), q, t = self.data.design.shape, self.model.size, self.model.tasks
+        if self.model.on_samples or not rank:
+            return 0
+        correction = 4.0 * n * p * (rank + SKINNY) + 2.0 * p * t * t
+        step = 8.0 * q * t * rank + 4.0 * q * rank**2 + 9.0 * t * rank**2
+        return int(correction / step)
+
+    def to_kept_tasks(self, V: Array) -> Array:
+        """Right factors (t, k) in the coordinates of the model's tasks."""
+        return V if self.task_basis is None else self.task_basis.T @ V
+
+    def from_kept_tasks(self, V: Array) -> Array:
+        """The way back."""
+        return V if self.task_basis is None else self.task_basis @ V
+
+    def kept_target(self, problem: Problem) -> Array:
+        """The problem's weighted, centred targets in the coordinates of the model's tasks."""
+        return problem.target if self.task_basis is None else problem.target @ self.task_basis
 
 
 def reduce(data: Data, kernels: Any, *, ridge: float = 0.0, single: bool | None = None) -> Reduction:
@@ -227,18 +294,18 @@ def reduce(data: Data, kernels: Any, *, ridge: float = 0.0, single: bool | None 
     x_unit, y_unit = _root_unit(float(diagonal.max())), _root_unit(total)
     if y_unit != 1.0:
         total = squared_norm(data, Y / y_unit)
-    C *= 1.0 / (y_unit if on_samples else x_unit * y_unit)
-    price = None
+    target, basis, price = reflectors.rotate(C), None, None
+    target *= 1.0 / (y_unit if on_samples else x_unit * y_unit)
     if data.task_weight is not None:
-        C *= np.sqrt(data.task_weight)
+        target *= np.sqrt(data.task_weight)
         price = 1.0 / data.task_weight
-    target, basis = reflectors.rotate(C), None
-    if price is None:
+    else:
         target, basis = compress(target)
+    correlation = None if on_samples or price is not None else C if basis is None else C @ basis
     diagonal, off = diagonal / x_unit**2, off / x_unit**2
     noise = SINGLE_NOISE if single else DOUBLE_NOISE
     model = Model(kernels, diagonal, off, target, total, ridge / x_unit**2, on_samples, price, noise)
-    return Reduction(data, model, reflectors, x_mean, y_mean, basis, single, x_unit, y_unit)
+    return Reduction(data, model, reflectors, x_mean, y_mean, basis, single, correlation, x_unit, y_unit)
 
 
 def correlate_centred(data: Data, Y: Array, x_mean: Array | None) -> Array:

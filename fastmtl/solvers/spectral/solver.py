@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..._arrays import Array
+from ..._scaling import check_columns, exponent_of
 from ..._status import Status
 from ...certificate import Bound as DualBound
-from ...certificate import Certificate, Check, assemble, evaluate, evaluate_factored
+from ...certificate import Certificate, assemble, evaluate
 from ...penalties import Trace
 from ...problem import Problem
 from .._base import InterruptedRun, Outcome, Settings, verdict
 from ..working_set import dual_point
-from .mixed import solve_mixed
+from .mixed import Judged, judge, solve_judged
 from .model import orthogonalise
-from .polar import Bound
+from .polar import solve_normal
 from .reduced import Reduced, solve_surely, warm_start
 from .reduction import Factors, Reduction, data_of, reduce, strengths
 
@@ -48,7 +49,7 @@ class Spectral:
         try:
             reduction = self._reduce(problem)
             outcome = self._solve(problem, reduction, start)
-            if outcome is None or (reduction.single and outcome.status is Status.STALLED):
+            if outcome is None:
                 reduction = self._reduce(problem, single=False)
                 outcome = self._solve(problem, reduction, start)
         except InterruptedRun:
@@ -62,8 +63,11 @@ class Spectral:
         reduction = reduce(
             data_of(problem), self.settings.kernels, ridge=strengths(problem)[1], single=single
         )
-        if not (np.isfinite(reduction.model.diagonal).all() and np.isfinite(reduction.model.target).all()):
-            problem.design.check_finite()
+        diagonal, target = reduction.model.diagonal, reduction.model.target
+        is_finite = np.isfinite(diagonal).all() and np.isfinite(target).all()
+        if not is_finite or not diagonal.any() or exponent_of(reduction.x_unit, problem.design.dtype):
+            check_columns(problem)
+        if not is_finite:
             raise ValueError("X'X or X'Y overflows float64; scale X or Y down")
         return reduction
 
@@ -74,26 +78,27 @@ class Spectral:
         settings = self.settings
         alpha = reduction.to_model(strengths(problem)[0])
         if alpha == 0.0:
-            return self._outcome(problem, reduction, _unpenalised(reduction), None)
+            return self._unpenalised(problem, reduction)
         watch = _Watch(settings, reduction)
         V = None if start is None else right_factor(reduction, start[0])
-        solve = solve_mixed if reduction.single else _solve_double
         try:
-            found = solve(
+            judged = solve_judged(
+                problem,
                 reduction,
                 alpha,
                 self._target(reduction),
+                self._enough(problem),
                 start=V,
                 monitor=watch,
                 interrupted=settings.monitor.late,
             )
-            return None if found is None else self._outcome(problem, reduction, found, watch.status)
+            return None if judged is None else self._outcome(problem, judged, watch.status)
         except KeyboardInterrupt:
             best = watch.best
             if best is None:
                 raise
             raise InterruptedRun(
-                lambda: self._outcome(problem, reduction, best, Status.INTERRUPTED)
+                lambda: self._outcome(problem, self._judge(problem, reduction, best), Status.INTERRUPTED)
             ) from None
 
     def run_path(
@@ -115,7 +120,7 @@ class Spectral:
             at = replace_penalty(problem, penalty)
             alpha = reduction.to_model(strengths(at)[0])
             if alpha == 0.0:
-                yield self._outcome(at, reduction, _unpenalised(reduction), None)
+                yield self._unpenalised(at, reduction)
                 continue
             V, near = None, None
             if previous is not None:
@@ -128,7 +133,7 @@ class Spectral:
                 interrupted=self.settings.monitor.late,
             )  # fmt: skip
             if i in (0, len(penalties) - 1) or not previous.finished:
-                yield self._outcome(at, reduction, previous, watch.status)
+                yield self._outcome(at, self._judge(at, reduction, previous), watch.status)
             else:
                 yield self._reduced_outcome(at, reduction, previous)
 
@@ -150,22 +155,38 @@ class Spectral:
         pair = (factors.U, factors.V)
         return Outcome(pair[0] @ pair[1].T, factors.intercept, certificate, status, found.rounds, None, pair)
 
-    def _outcome(
-        self, problem: Problem, reduction: Reduction, found: Reduced, stopped: Status | None
-    ) -> Outcome:
-        factors = reduction.factors(found.A, found.V)
-        check, factors, coef = certify(problem, reduction, found, factors, self.settings.tol)
+    def _enough(self, problem: Problem) -> float:
+        """Absolute gap asked of the certificate on the data."""
+        return self.settings.tol * problem.null_value
+
+    def _judge(self, problem: Problem, reduction: Reduction, found: Reduced) -> Judged:
+        return judge(problem, reduction, found, self._enough(problem))
+
+    def _outcome(self, problem: Problem, judged: Judged, stopped: Status | None) -> Outcome:
+        """The outcome in the dtype that coefficients are returned in, certified as they are returned."""
+        thin, factors = judged.thin, as_returned(problem, judged.factors)
+        coef = factors.U @ factors.V.T
+        if coef.dtype == np.float64:
+            certificate, dual = thin.certificate, lambda: thin.dual_point(problem)
+        else:
+            # The product is rounded to float32: that is what is returned, so that is what is certified.
+            check = evaluate(problem, coef, factors.intercept, candidate=thin.dual_point(problem))
+            certificate, dual = check.certificate, lambda: dual_point(problem, check)
         eps = float(np.finfo(problem.design.dtype).eps)
-        status = verdict(check.certificate, self.settings.tol, eps) or stopped or Status.STALLED
-        return Outcome(
-            coef,
-            factors.intercept,
-            check.certificate,
-            status,
-            found.rounds,
-            lambda: dual_point(problem, check),
-            (factors.U, factors.V),
-        )
+        status = verdict(certificate, self.settings.tol, eps) or stopped or Status.STALLED
+        pair = (factors.U, factors.V)
+        return Outcome(coef, factors.intercept, certificate, status, judged.found.rounds, dual, pair)
+
+    def _unpenalised(self, problem: Problem, reduction: Reduction) -> Outcome:
+        """Ridge regression, or least squares of least norm: `(T + ridge) A = B`, V = I."""
+        A = solve_normal(reduction.model, reduction.model.target)
+        factors = as_returned(problem, reduction.factors(A, np.eye(A.shape[1])))
+        coef = factors.U @ factors.V.T
+        check = evaluate(problem, coef, factors.intercept)
+        eps = float(np.finfo(problem.design.dtype).eps)
+        status = verdict(check.certificate, self.settings.tol, eps) or Status.STALLED
+        dual = lambda: dual_point(problem, check)  # noqa: E731
+        return Outcome(coef, factors.intercept, check.certificate, status, 1, dual, (factors.U, factors.V))
 
     def _zero(self, problem: Problem, status: Status) -> Outcome:
         shape = (problem.design.p, problem.n_tasks)
@@ -199,43 +220,6 @@ class _Watch:
         if self.status is None and self.iteration >= self.settings.max_iter:
             self.status = Status.MAX_ITER
         return self.status is not None
-
-
-def _solve_double(reduction: Reduction, alpha: float, target: float, **options) -> Reduced:
-    return solve_surely(reduction.model, alpha, target, **options)
-
-
-def _unpenalised(reduction: Reduction) -> Reduced:
-    """Ridge regression, or least squares of least norm: `(T + ridge) A = B`, V = I."""
-    model = reduction.model
-    t = model.tasks
-    shift = 0.0 if model.ridge > 0 else model.noise * float(model.diagonal.max())
-    factor = model.factor(np.ones(t), shift + float(np.finfo(float).tiny))
-    A = model.solve(factor, model.target)
-    empty = Bound(np.nan, np.nan, model.target, np.empty(0), np.empty((t, 0)), 1.0, None)
-    return Reduced(A, model.from_task_units(np.eye(t)), empty, 0.0, 1, True)
-
-
-def certify(
-    problem: Problem, reduction: Reduction, found: Reduced, factors: Factors, tol: float
-) -> tuple[Check, Factors, Array]:
-    """Certificate of the coefficients as returned, with the solver's dual point as candidate."""
-    factors = as_returned(problem, factors)
-    coef = factors.U @ factors.V.T
-
-    def propose(residual: Array) -> Array:
-        return reduction.dual_point(residual, found.bound)
-
-    if coef.dtype == np.float64:
-        pair = (factors.U, factors.V)
-        return (
-            evaluate_factored(problem, pair, factors.intercept, propose, tol * problem.null_value),
-            factors,
-            coef,
-        )
-    # The product is rounded to float32: that is what is returned, so that is what is certified.
-    residual = problem.Y - problem.design.predict(coef) - factors.intercept
-    return evaluate(problem, coef, factors.intercept, candidate=propose(residual)), factors, coef
 
 
 def as_returned(problem: Problem, factors: Factors) -> Factors:
