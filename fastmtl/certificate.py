@@ -67,7 +67,7 @@ class Check:
 
     `residual` (n, t) is the weighted residual less its part in the span of the unpenalised columns, `scores` (p, t) its
     V = X'(omega residual); `bound.scale * direction` (n, t) is the weighted dual point that the bound was taken at;
-    `loss` is the data term of the primal.
+    `loss` is the data term of the primal; `norms` are the penalty's `block_norms` of the scores, None where it has none.
     """
 
     certificate: Certificate
@@ -76,6 +76,7 @@ class Check:
     direction: Array | None
     bound: Bound
     loss: float
+    norms: Array | None = None
 
 
 def evaluate(
@@ -109,7 +110,8 @@ def evaluate(
     plain = direction = project_off(project_off(residual, problem.basis), problem.basis)
     V = problem.design.correlate(problem.weighted(plain))
     V *= problem.unit
-    bound = dual_bound(problem, plain, V)
+    norms = problem.penalty.block_norms(V)
+    bound = dual_bound(problem, plain, V, norms)
     if len(problem.sign_free):
         direction = _sign_constrained(problem, residual, coef, rows)
         bound = dual_bound(problem, direction)
@@ -119,7 +121,7 @@ def evaluate(
         if tried.value > bound.value:
             bound, direction = tried, other
     certificate = assemble(problem, loss + penalty_value(problem, coef, rows), bound, is_zero=not coef.any())
-    return Check(certificate, V, plain, direction, bound, loss)
+    return Check(certificate, V, plain, direction, bound, loss, norms)
 
 
 def evaluate_factored(
@@ -169,7 +171,7 @@ def evaluate_factored(
 
 def recheck(problem: Problem, check: Check, coef: Array, rows: Array) -> Check:
     """The check of the same coefficients under another strength of the penalty: no pass over the data."""
-    bound = scaled_bound(problem, check.scores.copy(), check.bound.cross, check.bound.square)
+    bound = scaled_bound(problem, check.scores, check.bound.cross, check.bound.square, check.norms)
     if len(problem.sign_free):
         bound = dual_bound(problem, check.direction)
     primal = check.loss + penalty_value(problem, coef, rows)
@@ -213,35 +215,43 @@ def _full(problem: Problem, coef: Array, rows: Array | None) -> Array:
     return full
 
 
-def dual_bound(problem: Problem, direction: Array, V: Array | None = None) -> Bound:
+def dual_bound(
+    problem: Problem, direction: Array, V: Array | None = None, norms: Array | None = None
+) -> Bound:
     """Best dual value along a direction (n, t), in weighted units, that satisfies the equality constraints.
 
-    `V` is `X' (omega direction)` when that is known already.
+    `V` is `X' (omega direction)` and `norms` its block norms, when they are known already.
     """
     if V is None:
         V = problem.unit * problem.design.correlate(problem.weighted(direction))
     cross = problem.unit * float(np.vdot(direction, problem.weighted(problem.Y)))
     square = problem.unit * float(np.vdot(direction, direction))
-    return scaled_bound(problem, V, cross, square)
+    return scaled_bound(problem, V, cross, square, norms)
 
 
-def scaled_bound(problem: Problem, V: Array, cross: float, square: float) -> Bound:
-    """`max_a a cross - a^2 square / 2 - penalty*(a V)` over the candidates a = 1, the vertex and the edges."""
+def scaled_bound(
+    problem: Problem, V: Array, cross: float, square: float, norms: Array | None = None
+) -> Bound:
+    """`max_a a cross - a^2 square / 2 - penalty*(a V)` over the candidates a = 1, the vertex and the edges.
+
+    `norms` are the block norms of V, in which unpenalised blocks count as zero, when they are known and suffice.
+    """
     infeasibility = 0.0
     if len(problem.free) or len(problem.sign_free):
-        V = V.copy()
         infeasibility = max(
             _largest(np.abs(V[problem.free])), _largest(np.maximum(V[problem.sign_free], 0.0))
         )
-        V[problem.free] = 0.0
-        V[problem.sign_free] = np.minimum(V[problem.sign_free], 0.0)
+        if norms is None:
+            V = V.copy()
+            V[problem.free] = 0.0
+            V[problem.sign_free] = np.minimum(V[problem.sign_free], 0.0)
     value, scale = 0.0, 0.0
     if square > 0.0 and math.isfinite(cross) and math.isfinite(square):
-        limit, conjugate = problem.penalty.conjugate_along(V)
+        limit, conjugate = problem.penalty.conjugate_along(V, norms)
         scales = {min(cross / square, limit), min(1.0, limit)}
         if math.isinf(limit):
             # A tiny ridge punishes rounding of V without bound: a scale at which it is not felt is tried too.
-            scales.add(min(cross / square, problem.penalty.free_scale(V)))
+            scales.add(min(cross / square, problem.penalty.free_scale(V, norms)))
         for a in scales:
             if a > 0.0:
                 bound = a * cross - 0.5 * a * a * square - conjugate(a)

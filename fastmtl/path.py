@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -186,7 +186,7 @@ def fit_path(
         X, Y, penalty, loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset, task=task,
         fit_intercept=fit_intercept, standardize=standardize, scale=scale, need_alpha=False, backend=backend, kind="path",
     )  # fmt: skip
-    done: list[tuple[float, Outcome]] = []
+    done: list[_Step] = []
     deadline = np.inf if time_limit is None else started + time_limit
     monitor = Monitor(deadline, callback, None, started)
     with limit_threads(n_threads), progress_bar(verbose) as bar, np.errstate(all="ignore"):
@@ -199,12 +199,15 @@ def fit_path(
             done.clear()
             strengths[:] = _strengths(at, alphas, n_alphas, eps).tolist()
             settings = Settings(at.backend.kernels, float(tol), int(max_iter), monitor)
-            for alpha, outcome in zip(strengths, _outcomes(at, strengths, settings, start), strict=False):
-                done.append((alpha, as_representable(at, outcome, tol)))
+            outcome = None
+            for alpha, found in zip(strengths, _outcomes(at, strengths, settings, start), strict=False):
+                outcome = as_representable(at, found, tol)
+                done.append(_packed(at, alpha, outcome, monitor))
                 if outcome.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
                     break
-            if done:
-                done[-1] = (done[-1][0], _certified_on_data(at, *done[-1]))
+            if outcome is not None:
+                alpha = done[-1].alpha
+                done[-1] = _packed(at, alpha, _certified_on_data(at, alpha, outcome), monitor)
 
         try:
             served(opened, run)
@@ -212,11 +215,19 @@ def fit_path(
             at = opened
             raise FitInterrupted(
                 f"fit_path was interrupted after {len(done)} of {len(strengths)} alphas; they are in .path",
-                lambda: _packed(at, done, monitor),
+                lambda: _assembled(at, done),
                 is_path=True,
             ) from None
     _warn(done, len(strengths), tol)
-    return _packed(opened, done, monitor)
+    return _assembled(opened, done)
+
+
+class _Step(NamedTuple):
+    """One finished alpha: its fit with the active rows only, and which they are."""
+
+    alpha: float
+    rows: np.ndarray
+    fit: FitResult
 
 
 def _strengths(opened: Opened, alphas: Any, n_alphas: int, eps: float) -> np.ndarray:
@@ -265,40 +276,39 @@ def _certified_on_data(opened: Opened, alpha: float, outcome: Outcome) -> Outcom
     ):  # as the spectral solver's is where it gives a dual point, and that of a task problem everywhere
         return outcome
     problem = opened.with_penalty(opened.problem.penalty.with_alpha(alpha)).problem
-    rows = np.flatnonzero(outcome.coef.any(axis=1))
+    rows = outcome.support
     candidate = None if outcome.dual is None else outcome.dual()
     check = check_point(problem, outcome.coef[rows], outcome.intercept, rows, candidate)
     return replace(outcome, certificate=check.certificate)
 
 
-def _packed(opened: Opened, done: list[tuple[float, Outcome]], monitor: Monitor) -> PathResult:
-    fits, rows = [], []
-    for alpha, outcome in done:
-        at = opened.with_penalty(opened.problem.penalty.with_alpha(alpha))
-        full = as_result(at, outcome, replace(monitor, history=[]))
-        support = full.support
-        rows.append(support)
-        whole = full.low_rank is not None or len(support) == opened.problem.design.p
-        kept = full.coef if whole else full.coef[support]
-        fits.append(replace(full, coef=kept, dual=None))
+def _packed(opened: Opened, alpha: float, outcome: Outcome, monitor: Monitor) -> _Step:
+    at = opened.with_penalty(opened.problem.penalty.with_alpha(alpha))
+    rows = outcome.support
+    full = as_result(at, replace(outcome, dual=None), replace(monitor, history=[]))
+    whole = full.low_rank is not None or len(rows) == opened.problem.design.p
+    return _Step(alpha, rows, full if whole else replace(full, coef=full.coef[rows]))
+
+
+def _assembled(opened: Opened, done: list[_Step]) -> PathResult:
     return PathResult(
-        np.array([alpha for alpha, _ in done]),
+        np.array([step.alpha for step in done]),
         opened.problem.design.p,
-        tuple(rows),
-        tuple(fits),
+        tuple(step.rows for step in done),
+        tuple(step.fit for step in done),
         opened.library,
     )
 
 
-def _warn(done: list[tuple[float, Outcome]], expected: int, tol: float) -> None:
-    bad = [(alpha, outcome) for alpha, outcome in done if not outcome.status.converged]
+def _warn(done: list[_Step], expected: int, tol: float) -> None:
+    bad = [step for step in done if not step.fit.status.converged]
     if len(done) < expected and not bad:
         bad = done[-1:]
     if bad:
-        alpha, outcome = max(bad, key=lambda entry: entry[1].certificate.relative_gap)
+        worst = max(bad, key=lambda step: step.fit.certificate.relative_gap)
         warnings.warn(
             f"{len(bad)} of {expected} alphas ended above tol={tol:g}, {expected - len(done)} were not reached; the largest "
-            f"relative gap is {outcome.certificate.relative_gap:.2g} at alpha={alpha:g}. {outcome.status.sentence}",
+            f"relative gap is {worst.fit.certificate.relative_gap:.2g} at alpha={worst.alpha:g}. {worst.fit.status.sentence}",
             ConvergenceWarning,
             stacklevel=3,
         )

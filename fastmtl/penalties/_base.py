@@ -80,11 +80,18 @@ class Penalty(ABC):
             low, high = (middle, high) if math.isfinite(self.conjugate(middle * V)) else (low, middle)
         return low
 
-    def conjugate_along(self, V: Array) -> tuple[float, Callable[[float], float]]:
-        """`dual_scale(V)` and the function `a -> conjugate(a V)`, for penalties in which the two share work."""
+    def block_norms(self, V: Array) -> Array | None:
+        """Norms (B,) of the blocks of V where they alone decide on `dual_scale` and `conjugate`; None where they do not."""
+        return None
+
+    def conjugate_along(self, V: Array, norms: Array | None = None) -> tuple[float, Callable[[float], float]]:
+        """`dual_scale(V)` and the function `a -> conjugate(a V)`, for penalties in which the two share work.
+
+        `norms` are the `block_norms` of V where they are known.
+        """
         return self.dual_scale(V), lambda a: self.conjugate(V if a == 1.0 else a * V)
 
-    def free_scale(self, V: Array) -> float:
+    def free_scale(self, V: Array, norms: Array | None = None) -> float:
         """A scale `a >= 0` with `conjugate(a V) = 0`, the largest that is known; `dual_scale` where there is no ridge."""
         return self.dual_scale(V)
 

@@ -47,12 +47,30 @@ class BlockPenalty(Penalty):
         return out
 
     def lower(self, p: int) -> Lowered:
-        unit = self._unit(p)
-        alpha = 1.0 if self.alpha is None else self.alpha
-        return unit._replace(l1=_times(alpha, unit.l1), l2=_times(alpha, unit.l2), ridge=alpha * unit.ridge)
+        alpha, kept = self.__dict__.get("_kept_form", (None, None))
+        if kept is None or alpha != self.alpha or len(kept.l1) != p:
+            unit = self._unit(p)
+            alpha = 1.0 if self.alpha is None else self.alpha
+            kept = unit._replace(
+                l1=_times(alpha, unit.l1), l2=_times(alpha, unit.l2), ridge=alpha * unit.ridge
+            )
+            object.__setattr__(self, "_kept_form", (self.alpha, kept))
+        return kept
 
-    def conjugate_along(self, V: Array) -> tuple[float, Callable[[float], float]]:
-        if self._unit(V.shape[0]).ridge.any():
+    def block_norms(self, V: Array) -> Array | None:
+        form = self.lower(V.shape[0])
+        if form.positive or form.l1.any():
+            return None
+        norms = np.sqrt(block_sums(row_squares(V if form.order is None else V[form.order]), form.ptr))
+        norms[(form.l2 == 0) & (form.ridge == 0)] = 0.0
+        return norms
+
+    def conjugate_along(self, V: Array, norms: Array | None = None) -> tuple[float, Callable[[float], float]]:
+        form = self.lower(V.shape[0])
+        if norms is not None:
+            limit = norm_scale(norms, form, form.ridge == 0, V.shape[1])
+            return limit, lambda a: excess_value(a * norms - form.l2, form.ridge)
+        if form.ridge.any():
             return super().conjugate_along(V)
         # Without a ridge the conjugate is an indicator: zero up to the scale, with no further pass over V.
         limit = self.dual_scale(V)
@@ -88,17 +106,18 @@ class BlockPenalty(Penalty):
 
     def conjugate(self, V: Array) -> float:
         excess, form = self._excess(V)
-        over = excess > 0
-        with np.errstate(divide="ignore"):
-            return float((excess[over] ** 2 / (2.0 * form.ridge[over])).sum())
+        return excess_value(excess, form.ridge)
 
     def dual_scale(self, V: Array) -> float:
         V, form = self._arranged(V)
         return gauge_scale(V, form, form.ridge == 0)
 
-    def free_scale(self, V: Array) -> float:
-        V, form = self._arranged(V)
-        return gauge_scale(V, form, np.ones(len(form.l2), dtype=bool))
+    def free_scale(self, V: Array, norms: Array | None = None) -> float:
+        form = self.lower(V.shape[0])
+        every = np.ones(len(form.l2), dtype=bool)
+        if norms is not None:
+            return norm_scale(norms, form, every, V.shape[1])
+        return gauge_scale(V if form.order is None else V[form.order], form, every)
 
     def _excess(self, V: Array) -> tuple[Array, Lowered]:
         V, form = self._arranged(V)
@@ -172,6 +191,15 @@ def block_sums(values: Array, ptr: Array) -> Array:
     return values if len(ptr) == len(values) + 1 else np.add.reduceat(values, ptr[:-1])
 
 
+def excess_value(excess: Array, ridge: Array) -> float:
+    """`sum_b (excess_b)_+^2 / (2 ridge_b)`: inf where an excess meets no ridge."""
+    over = excess > 0
+    if not over.any():
+        return 0.0
+    with np.errstate(divide="ignore"):
+        return float((excess[over] ** 2 / (2.0 * ridge[over])).sum())
+
+
 def soft_threshold(V: Array, l1: Array | float, positive: bool) -> Array:
     """`sign(V) (|V| - l1)_+`, or `(V - l1)_+` when `positive`."""
     if positive:
@@ -187,15 +215,13 @@ def gauge_scale(V: Array, form: Lowered, hard: Array) -> float:
     Where one of l1, l2 is zero the root is closed; otherwise Newton on the convex function `|S(a v, l1)| - l2` comes
     down monotonically from the right, block after block, each starting at the smallest root so far.
     """
-    rows = np.repeat(hard, np.diff(form.ptr))
-    widest = int(np.diff(form.ptr).max(initial=1)) * V.shape[1]
     plain = not form.positive and not form.l1.any()
     top = V if plain else np.maximum(V, 0.0) if form.positive else np.abs(V)
     if not form.l1.any():
         norms = np.sqrt(block_sums(row_squares(top), form.ptr))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(hard & (norms > 0), form.l2 / norms, np.inf)
-        return _shaved(ratio.min(initial=math.inf), widest)
+        return norm_scale(norms, form, hard, V.shape[1])
+    rows = np.repeat(hard, np.diff(form.ptr))
+    widest = int(np.diff(form.ptr).max(initial=1)) * V.shape[1]
     l1 = np.where(np.isinf(form.l1), 0.0, form.l1)
     top = np.where(np.isinf(form.l1)[:, None], 0.0, top)  # an excluded feature never binds
     peaks = top.max(axis=1)
@@ -212,6 +238,14 @@ def gauge_scale(V: Array, form: Lowered, hard: Array) -> float:
         part = slice(form.ptr[block], form.ptr[block + 1])
         scale = min(scale, _block_root(top[part], l1[part, None], form.l2[block], scale))
     return _shaved(scale, widest)
+
+
+def norm_scale(norms: Array, form: Lowered, hard: Array, t: int) -> float:
+    """Largest a with `a norm_b <= l2_b` in every block marked in `hard`, each of rows of t entries; inf when none binds."""
+    binding = hard & (norms > 0)
+    ratio = np.divide(form.l2, norms, out=np.full(len(norms), math.inf), where=binding)
+    widest = 1 if len(form.l2) == len(form.l1) else int(np.diff(form.ptr).max())
+    return _shaved(ratio.min(initial=math.inf), widest * t)
 
 
 def _block_root(top: Array, l1: Array, l2: float, start: float) -> float:

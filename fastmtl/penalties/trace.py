@@ -91,7 +91,7 @@ class Trace(Penalty):
         # The norm is an eigenvalue good to about t eps: step back by as much, so that the scaled point is feasible.
         return math.inf if norm == 0 else self._strength / norm * (1.0 - (8.0 + min(V.shape)) * EPS)
 
-    def conjugate_along(self, V: Array) -> tuple[float, Callable[[float], float]]:
+    def conjugate_along(self, V: Array, norms: Array | None = None) -> tuple[float, Callable[[float], float]]:
         limit = self.dual_scale(V)
         if self.ridge == 0:
             return limit, lambda a: 0.0 if a <= limit else math.inf

@@ -100,6 +100,10 @@ class Outcome:
         Outer iterations.
     dual : callable or None
         Gives the dual point theta (n, t) behind the bound.
+    factors : tuple of ndarray of shape (p, k), (t, k), or None
+        Thin factors of `coef`.
+    rows : ndarray of int, or None
+        Features outside which `coef` is known to be zero.
     """
 
     coef: Array
@@ -109,6 +113,14 @@ class Outcome:
     n_iter: int
     dual: Callable[[], Array] | None = None
     factors: tuple[Array, Array] | None = None
+    rows: Array | None = None
+
+    @property
+    def support(self) -> Array:
+        """Indices of the features with a non-zero row."""
+        if self.rows is None:
+            return np.flatnonzero(self.coef.any(axis=1))
+        return np.sort(self.rows[self.coef[self.rows].any(axis=1)])
 
 
 class InterruptedRun(KeyboardInterrupt):

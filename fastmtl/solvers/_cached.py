@@ -17,6 +17,8 @@ SHARE = 0.25
 """Largest share of the size of X that the cache may take."""
 LIMIT = 1 << 30
 """Largest size of the cache in bytes."""
+CROWD = 3
+"""Cached columns per active row up to which all of them are multiplied."""
 ROUNDING = 64.0
 """Multiple of eps |Y|^2 that is added to a gap computed through cross-products."""
 
@@ -30,12 +32,15 @@ class CrossProducts:
     gathered : Gathered
     moments : ndarray of shape (p, t)
         X'Y in weighted units, the intercept and free features taken out.
+    target : ndarray of shape (n, t)
+        Y in weighted units, likewise.
     """
 
     def __init__(self, problem: Problem, gathered: Gathered, moments: Array, target: Array) -> None:
         p, n = problem.design.p, problem.design.n
         self.capacity = int(min(SHARE * 8 * n * p, LIMIT) / (8 * p))
-        self.gathered, self.moments = gathered, moments
+        # One task a contiguous row, as the cached columns are: sums and products run along p.
+        self.gathered, self.moments = gathered, np.ascontiguousarray(moments.T)
         self.square = float(np.vdot(target, target))
         self.features = np.empty(0, dtype=np.int64)
         self.place = np.full(p, -1, dtype=np.int64)
@@ -82,16 +87,16 @@ class CrossProducts:
 
     def check(self, problem: Problem, rows: Array, coef: Array) -> Check:
         """The certificate of coefficients on held rows, with an allowance for the rounding of cross-products."""
-        gradient = (
-            self.moments - self._columns[self.place[rows]].T @ coef if len(rows) else self.moments.copy()
-        )
-        linear = float(np.vdot(self.moments[rows], coef))
+        moved = self._moved(rows, coef)
+        gradient = np.subtract(self.moments, moved, out=moved)
+        linear = float(np.vdot(self.moments[:, rows], coef.T))
         cross = self.square - linear
-        square = max(cross - float(np.vdot(gradient[rows], coef)), 0.0)
+        square = max(cross - float(np.vdot(gradient[:, rows], coef.T)), 0.0)
         unit = problem.unit
-        V = np.multiply(gradient, unit, out=gradient)
+        V = np.multiply(gradient, unit, out=gradient).T
         loss = 0.5 * unit * square
-        bound = scaled_bound(problem, V, unit * cross, unit * square)
+        norms = problem.penalty.block_norms(V)
+        bound = scaled_bound(problem, V, unit * cross, unit * square, norms)
         allowance = ROUNDING * float(np.finfo(np.float64).eps) * unit * self.square
         certificate = assemble(
             problem,
@@ -100,4 +105,13 @@ class CrossProducts:
             is_zero=not coef.any(),
             allowance=allowance,
         )
-        return Check(certificate, V, None, None, bound, loss)
+        return Check(certificate, V, None, None, bound, loss, norms)
+
+    def _moved(self, rows: Array, coef: Array) -> Array:
+        """`(X'X_rows coef)'` (t, p)."""
+        if len(self.features) > CROWD * len(rows):
+            return coef.T @ self._columns[self.place[rows]]
+        # Products with a few rows of zeros cost less than gathering the others.
+        spread = np.zeros((coef.shape[1], len(self.features)))
+        spread[:, self.place[rows]] = coef.T
+        return spread @ self._columns[: len(self.features)]

@@ -39,7 +39,7 @@ class Gathered:
         """Move to another working set, gathering only what is new."""
         if np.array_equal(features, self.features):
             return
-        fresh, kept = _places(self.features, features, self.problem.design.p)
+        fresh, kept = places(self.features, features, self.problem.design.p)
         new = features[fresh]
         profile = np.empty((len(self._pinv), len(features)))
         profile[:, ~fresh] = self.profile[:, kept]
@@ -55,13 +55,13 @@ class Gathered:
     def gram(self) -> Array:
         """Gram matrix (s, s) of the columns; what an earlier working set had of it is kept."""
         if not np.array_equal(self.features, self._gram_features):
-            self._gram = self._grown(*_places(self._gram_features, self.features, self.problem.design.p))
+            self._gram = self._grown(*places(self._gram_features, self.features, self.problem.design.p))
             self._gram_features = self.features
         return self._gram
 
     def n_new_in_gram(self) -> int:
         """How many of the columns the Gram matrix does not know yet."""
-        return int(_places(self._gram_features, self.features, self.problem.design.p)[0].sum())
+        return int(places(self._gram_features, self.features, self.problem.design.p)[0].sum())
 
     def unpenalised_fit(self, coef: Array) -> Array:
         """Coefficients (f, t) of the unpenalised columns that are optimal beside `coef` (s, t)."""
@@ -107,7 +107,7 @@ class Gathered:
         return cross
 
 
-def _places(old: Array, new: Array, p: int) -> tuple[Array, Array]:
+def places(old: Array, new: Array, p: int) -> tuple[Array, Array]:
     """Mask of the features in `new` that `old` lacks, and the places in `old` of the others."""
     place = np.full(p, -1, dtype=np.int64)
     place[old] = np.arange(len(old))

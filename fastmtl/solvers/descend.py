@@ -38,7 +38,7 @@ def descend(
     spent, wait = 0.0, 1.0
     second_order = isinstance(form, GramForm) and newton_applies(form.shrink)
     # Kernels whose calls are costly, or stop by themselves, ask for more epochs at a time.
-    step = getattr(form.kernels, "EPOCHS_A_CALL", 2)
+    step = getattr(form.kernels, "EPOCHS_A_CALL", 1)
     while form.epochs < max_epochs:
         before = form.epochs
         gap = form.advance(tol, step)

@@ -19,7 +19,7 @@ from ..problem import Problem
 from ._base import INNER_SHARE, STALL_ROUNDS, InterruptedRun, Outcome, Settings, verdict
 from ._cached import CrossProducts
 from ._forms import GramForm, ResidualForm, gram_pays
-from ._gathered import Gathered
+from ._gathered import Gathered, places
 from .descend import descend
 
 DATA_ONLY = ("root", "free", "sign_free", "intercept_basis", "unpenalised", "basis", "target", "null_value")
@@ -65,7 +65,13 @@ class WorkingSet:
         full = np.zeros((problem.design.p, problem.n_tasks), dtype=coef.dtype)
         full[rows] = coef
         return Outcome(
-            full, intercept, check.certificate, status, found.n_iter, lambda: dual_point(problem, check)
+            full,
+            intercept,
+            check.certificate,
+            status,
+            found.n_iter,
+            lambda: dual_point(problem, check),
+            rows=rows,
         )
 
     def run_path(
@@ -93,7 +99,7 @@ class WorkingSet:
                 rows, coef, intercept = _rotated_back(outcome, Q)
                 full = np.zeros((problem.design.p, len(Q)), dtype=coef.dtype)
                 full[rows] = coef
-                outcome = replace(outcome, coef=full, intercept=intercept, dual=None)
+                outcome = replace(outcome, coef=full, intercept=intercept, dual=None, rows=rows)
             yield outcome
 
 
@@ -108,7 +114,7 @@ def task_rotation(problem: Problem) -> tuple[Problem, Array] | None:
 
 def _rotated_back(found: Outcome, Q: Array) -> tuple[Array, Array, Array]:
     """Active rows, their coefficients and the intercepts of an outcome in the tasks as given."""
-    rows, dtype = np.flatnonzero(found.coef.any(axis=1)), found.coef.dtype
+    rows, dtype = found.support, found.coef.dtype
     return (
         rows,
         (found.coef[rows] @ Q.T).astype(dtype, copy=False),
@@ -136,7 +142,7 @@ class _Run:
         *,
         caching: bool = False,
     ) -> None:
-        self.caching, self.cache, self.known = caching, None, None
+        self.caching, self.cache, self.known, self.met = caching, None, None, False
         self.before = self.last = None
         self.rule = 1.0
         self.settings, self.problem, self.kernels = settings, problem, settings.kernels
@@ -211,8 +217,9 @@ class _Run:
         best, rounds, share = np.inf, 0, INNER_SHARE
         while True:
             check = self._certify()
-            if self.iteration == 0:
+            if not self.met:
                 check_scores(problem, check.scores)
+                self.met = True
             gap = check.certificate.relative_gap
             n_active = int(self.coef.any(axis=1).sum()) + len(problem.free)
             status = verdict(check.certificate, settings.tol, eps)
@@ -264,16 +271,11 @@ class _Run:
         coef[rows] = values
         problem = self.problem
         dual = None if check.direction is None else lambda: dual_point(problem, check)
-        return Outcome(coef, intercept, check.certificate, status, iteration, dual)
+        return Outcome(coef, intercept, check.certificate, status, iteration, dual, rows=rows)
 
     def _choose(self, check: Check) -> bool:
         """Next working set: the active blocks, those near their bound, and the worst violators; whether any is new."""
-        V = check.scores if self.form.order is None else check.scores[self.form.order]
-        shrink = BlockShrink(
-            self.form.ptr, self.form.l1, self.form.l2, np.zeros_like(self.form.l2), self.form.positive
-        )
-        scores = self.kernels.block_scores(V, shrink)
-        scores[~self.usable] = 0.0
+        scores = self._scores(check)
         inside = np.zeros(len(scores), dtype=bool)
         inside[self.blocks] = True
         starts = np.searchsorted(self._block_of_row, self.blocks)
@@ -294,6 +296,17 @@ class _Run:
         self._move(np.sort(np.concatenate([kept, violators])))
         return len(violators) > 0
 
+    def _scores(self, check: Check) -> Array:
+        """How far each block is from its bound: above 1 it must leave zero; 0 where it may not."""
+        form = self.form
+        if check.norms is not None:
+            return np.divide(check.norms, form.l2, out=np.zeros_like(check.norms), where=self.usable)
+        V = check.scores if form.order is None else check.scores[form.order]
+        shrink = BlockShrink(form.ptr, form.l1, form.l2, np.zeros_like(form.l2), form.positive)
+        scores = self.kernels.block_scores(V, shrink)
+        scores[~self.usable] = 0.0
+        return scores
+
     def _first_size(self) -> int:
         """So many blocks that their Gram matrix costs a tenth of one product with X (which no t < 8 makes cheaper)."""
         return max(20, int(np.sqrt(0.2 * self.problem.design.p * max(self.problem.n_tasks, 8))))
@@ -304,13 +317,16 @@ class _Run:
 
     def _move(self, blocks: Array) -> None:
         """Move to another working set, coefficients carried over."""
-        full = dict(zip(self.rows.tolist(), self.coef, strict=True))
+        before = self.rows, self.coef
         self._select(blocks)
-        self.coef = np.zeros((len(self.rows), self.problem.n_tasks))
-        for i, row in enumerate(self.rows.tolist()):
-            kept = full.get(row)
-            if kept is not None:
-                self.coef[i] = kept
+        self.coef = self._here(*before)
+
+    def _here(self, rows: Array, coef: Array) -> Array:
+        """Coefficients of the working set when those of other `rows` are given."""
+        fresh, kept = places(rows, self.rows, self.problem.design.p)
+        out = np.zeros((len(self.rows), self.problem.n_tasks))
+        out[~fresh] = coef[kept]
+        return out
 
     def _select(self, blocks: Array) -> None:
         ptr = self.form.ptr
@@ -365,10 +381,7 @@ class _Run:
         before, self.before = self.before, None
         if before is None:
             return None
-        rows, old = before
-        full = np.zeros((self.problem.design.p, self.problem.n_tasks))
-        full[rows] = old
-        guess = 2.0 * self.coef - full[self.rows]
+        guess = 2.0 * self.coef - self._here(*before)
         guess[~self.coef.any(axis=1)] = 0.0
         return guess
 
