@@ -12,7 +12,8 @@ from fastmtl.penalties import Trace
 from fastmtl.problem import Problem
 from fastmtl.solvers.spectral._eigen import count_above, top_eigenpairs, tridiagonalise
 from fastmtl.solvers.spectral.mixed import Judged, solve_judged
-from fastmtl.solvers.spectral.newton_system import NewtonSystem
+from fastmtl.solvers.spectral.model import Model, orthogonalise
+from fastmtl.solvers.spectral.newton_system import NewtonSystem, alternate
 from fastmtl.solvers.spectral.newton_system import evaluate as eliminate
 from fastmtl.solvers.spectral.omega_newton import Retraction
 from fastmtl.solvers.spectral.reduced import Reduced, cold_start, solve_reduced, warm_start
@@ -190,6 +191,12 @@ def test_a_float32_model_that_is_too_coarse_says_so():
     assert solve_on_data(X * np.logspace(-4, 4, 40), Y, 1e-4, single=True)[2] is None
 
 
+def away_from_the_optimum(model: Model, alpha: float, rng: np.random.Generator) -> Any:
+    """A right factor with orthogonal columns at which no gradient vanishes."""
+    V = cold_start(model, alpha)
+    return orthogonalise(V + 0.3 * np.abs(V).max() * rng.standard_normal(V.shape))[0]
+
+
 @pytest.mark.parametrize(("n", "p"), [(40, 12), (9, 30)])
 @pytest.mark.parametrize("ridge", [0.0, 0.4])
 def test_gradient_and_curvature_match_differences_of_the_value(n, p, ridge):
@@ -198,8 +205,8 @@ def test_gradient_and_curvature_match_differences_of_the_value(n, p, ridge):
     reduction = reduce(Data(DenseDesign(X), Y, 1.0 / n), cpu, ridge=ridge, single=False)
     model = reduction.model
     alpha = 0.3 * reduction.alpha_max()
-    V = cold_start(model, alpha)
     rng = np.random.default_rng(5)
+    V = away_from_the_optimum(model, alpha, rng)
     P = rng.standard_normal(V.shape)
 
     def value(h: float) -> float:
@@ -222,6 +229,27 @@ def test_gradient_and_curvature_match_differences_of_the_value(n, p, ridge):
     curvature = (value(h) - 2 * value(0) + value(-h)) / h**2
     expected = np.vdot(P, system.multiply(P, model.target @ P)) + left_out
     assert abs(curvature - expected) <= 1e-5 * abs(expected) + 1e-6
+
+
+@pytest.mark.parametrize("priced", [False, True])
+@pytest.mark.parametrize(("n", "p"), [(40, 12), (9, 30)])
+def test_an_alternating_sweep_only_descends_and_rests_at_the_optimum(n, p, priced):
+    X, Y = low_rank(n, p, 7)
+    weights = np.linspace(0.5, 2.0, 7) if priced else None
+    reduction = reduce(Data(DenseDesign(X), Y, 1.0 / n, weights), cpu)
+    model, alpha = reduction.model, reduction.to_model(0.3 * reduction.alpha_max())
+
+    def at(V: Any) -> float:
+        return eliminate(model, alpha, V, model.target @ V, np.sum(V * V, axis=0)).value
+
+    V = away_from_the_optimum(model, alpha, np.random.default_rng(3))
+    for _ in range(5):
+        swept = alternate(model, alpha, V)
+        assert at(swept) < at(V)
+        V = swept
+    best = solve_reduced(model, alpha, 1e-14 * reduction.worth).V
+    moved = alternate(model, alpha, best)
+    np.testing.assert_allclose(moved @ moved.T, best @ best.T, atol=1e-6 * np.abs(best).max() ** 2)
 
 
 def test_rotations_of_the_factor_are_null_directions():

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..._arrays import Array
-from .model import Factor, Model, squared_lengths
+from .model import Factor, Model, orthogonalise, squared_lengths
 
 NEAR_FLOOR = 0.02
 """Least share of its curvature that the preconditioner grants a direction about to enter the support."""
@@ -41,6 +41,19 @@ def evaluate(model: Model, alpha: float, V: Array, BV: Array, scales: Array) -> 
     factor = model.factor(scales, alpha)
     A = model.solve(factor, BV)
     return Iterate(V, BV, scales, factor, A, _value(model, alpha, V, BV, A))
+
+
+def alternate(model: Model, alpha: float, V: Array) -> Array:
+    """One sweep of alternating least squares: the right factor that is optimal for the left factor optimal for V.
+
+    Columns are orthogonal again; few vanish in a sweep, so that Newton's method meets the support it will need.
+    """
+    A = evaluate(model, alpha, V, model.target @ V, squared_lengths(V)).A
+    EA = model.metric(A)
+    curvatures, P = np.linalg.eigh(EA.T @ model.multiply(A))
+    price = 1.0 if model.price is None else model.price[:, None]
+    right = (model.target.T @ (EA @ P)) / (curvatures + alpha * price)
+    return np.ascontiguousarray(orthogonalise(right @ P.T)[0])
 
 
 def select(model: Model, alpha: float, iterate: Iterate, columns: Array) -> Iterate:

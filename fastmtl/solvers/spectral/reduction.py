@@ -227,17 +227,17 @@ class Reduction:
         return self.lift(solve_normal(model, residual))
 
     def spare_steps(self, rank: int) -> int:
-        """Conjugate steps that cost less than correcting the dual point on the data.
+        """Conjugate steps that cost half of what correcting the dual point on the data does.
 
-        On the feature side that takes two products of X with `rank` columns, worth at least `SKINNY` each, and another
-        Gram matrix of Theta; on the sample side none.
+        On the feature side that takes two products of X and of Q with `rank` columns, worth at least `SKINNY` each, and
+        eigenvectors and another Gram matrix of Theta; on the sample side none of the large products.
         """
         (n, p), q, t = self.data.design.shape, self.model.size, self.model.tasks
         if self.model.on_samples or not rank:
             return 0
-        correction = 4.0 * n * p * (rank + SKINNY) + 2.0 * p * t * t
+        correction = 4.0 * (n * p + q * q) * (rank + SKINNY) + (2.0 * p + 4.0 * t) * t * t
         step = 8.0 * q * t * rank + 4.0 * q * rank**2 + 9.0 * t * rank**2
-        return int(correction / step)
+        return int(0.5 * correction / step)
 
     def to_kept_tasks(self, V: Array) -> Array:
         """Right factors (t, k) in the coordinates of the model's tasks."""
