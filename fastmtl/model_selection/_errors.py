@@ -21,7 +21,7 @@ from .folds import Fold
 Error = Callable[[Loss, Array, Array], Array]
 """Error of every entry from a loss, targets and linear predictions (m, fits, columns); (m, fits) for joint losses."""
 
-WORK = 1 << 25
+WORK = 1 << 22
 """Bytes of predictions that are held at a time."""
 
 
@@ -132,7 +132,7 @@ def judged(opened: Opened, offset: Any) -> list[Judged]:
         weight = np.broadcast_to(np.reshape(problem.omega, (-1, 1)), (problem.design.n, 1))
         shift = read_offset(offset, problem.Y.shape)
         Y = problem.Y if shift is None else problem.Y + shift
-        return [Judged(_unscaled(problem.design), every, every, Squared(), Y, weight, shift)]
+        return [Judged(unscaled(problem.design), every, every, Squared(), Y, weight, shift)]
     design, ptr, out = problem.design, problem.design.ptr, []
     is_own = isinstance(design, OwnDesigns)
     for part in problem.parts:
@@ -150,7 +150,7 @@ def judged(opened: Opened, offset: Any) -> list[Judged]:
             weight = table(problem.omega)
             out.append(
                 Judged(
-                    _unscaled(design.bases[group[0]] if is_own else design.base),
+                    unscaled(design.bases[group[0]] if is_own else design.base),
                     columns,
                     slice(group[0], group[-1] + 1),
                     part.loss,
@@ -174,10 +174,16 @@ def path_errors(parts: list[Judged], path: PathResult, fold: Fold, error: Error)
 def rows_of(design: Design, rows: Array) -> Design:
     """Some samples of a design as a design of their own, copied to host memory."""
     X: Any = design
-    return SparseDesign(X.X[rows]) if isinstance(design, SparseDesign) else DenseDesign(to_host(X.X[rows]))
+    X = X.X
+    if isinstance(design, SparseDesign):
+        return SparseDesign(X[rows])
+    # Columns stay contiguous where they were.
+    by_columns = isinstance(X, np.ndarray) and X.flags.f_contiguous
+    return DenseDesign(np.take(X.T, rows, axis=1).T if by_columns else to_host(X[rows]))
 
 
-def _unscaled(design: Design) -> Design:
+def unscaled(design: Design) -> Design:
+    """The design in the caller's units."""
     return design.base if isinstance(design, ScaledDesign) else design
 
 

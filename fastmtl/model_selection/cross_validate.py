@@ -11,13 +11,13 @@ import numpy as np
 from .._door import Opened, open_problem
 from .._targets import read_task_weight
 from ..backend import limit_threads
-from ..path import fit_path
 from ..penalties import Penalty, as_penalty
 from ..penalties._base import check_fraction
 from ._cv_result import RULES, CVResult
 from ._errors import as_error, judged, path_errors
 from ._samples import Samples
 from ._threads import check_n_jobs, in_threads
+from ._training import trainer
 from .folds import Fold
 
 
@@ -129,12 +129,13 @@ def cross_validate(
     folds = samples.folds(cv, len(opened.tasks), X, Y, groups)
 
     def one(penalty: Penalty, strengths: np.ndarray, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
-        path = fit_path(penalty=penalty, alphas=strengths, **samples.training(fold), **problem)
+        path = train(penalty, strengths, fold)
         gaps = np.array([certificate.relative_gap for certificate in path.certificates])
         return path_errors(parts, path, fold, error), gaps
 
     with limit_threads(n_threads or 1):
         grid = np.stack([_strengths(opened, one, alphas, n_alphas, eps) for one in penalties])
+        train = trainer(samples, opened, folds, problem)
         jobs = [(p, strengths, fold) for p, strengths in zip(penalties, grid, strict=True) for fold in folds]
         done = in_threads(one, jobs, n_jobs)
     shape = (len(penalties), len(folds))
