@@ -15,8 +15,9 @@ from .designs import TaskDesign
 from .task_problem import TaskProblem
 
 NEWTON_STEPS = 60
-MIXING = (0.0, 1e-14, 1e-11, 1e-8, 1e-5, 1e-3, 0.03, 0.3, 1.0)
-"""Shares of a point well inside that are tried to bring a projected point back into the domain of the conjugate."""
+MIXING_STEPS = 12
+"""Bisections of the exponent of the share of a point well inside that a point outside the domain is mixed with."""
+LEAST_SHARE = 1e-15
 
 
 class Nuisance:
@@ -116,13 +117,24 @@ class Nuisance:
         if problem.unbounded.any():
             theta = np.where(problem.design.spread(problem.unbounded), 0.0, theta)
         theta = self._projected(theta)
-        size = float(np.abs(theta).max(initial=0.0))
-        for share in MIXING:
-            mixed = theta if share == 0.0 else (1.0 - share) * theta + share * self._inner
-            inside = problem.project_dual(mixed)
-            if float(np.abs(inside - mixed).max(initial=0.0)) <= 1e-15 * size:
-                return inside
-        return np.zeros_like(theta)
+        if self._is_inside(theta):
+            return problem.project_dual(theta)
+        low, high = np.log(LEAST_SHARE), 0.0
+        for _ in range(MIXING_STEPS):
+            middle = 0.5 * (low + high)
+            low, high = (low, middle) if self._is_inside(self._mixed(theta, middle)) else (middle, high)
+        mixed = self._mixed(theta, high)
+        return problem.project_dual(mixed) if self._is_inside(mixed) else np.zeros_like(theta)
+
+    def _mixed(self, theta: Array, exponent: float) -> Array:
+        """theta with a share of the inner point."""
+        share = float(np.exp(exponent))
+        return (1.0 - share) * theta + share * self._inner
+
+    def _is_inside(self, theta: Array) -> bool:
+        """Whether theta is in the domain but for rounding."""
+        outside = float(np.abs(self.problem.project_dual(theta) - theta).max(initial=0.0))
+        return outside <= 1e-15 * float(np.abs(theta).max(initial=0.0))
 
     def violation(self, theta: Array) -> float:
         """Largest entry of `A' (omega theta)`: what rounding left of the equality constraints."""

@@ -22,6 +22,7 @@ from .nuisance import nuisance
 from .problem import Problem
 from .task_problem import TaskProblem
 
+TINY = 1e-300
 REFIT = 1e-6
 """Share of the weighted residuals that a column may sum to before its intercept is refitted for the dual point."""
 
@@ -42,10 +43,10 @@ def evaluate_fitted(
     Z = fitted + problem.design.spread(intercept)
     loss = problem.loss_value(Z)
     primal = loss + problem.penalty.value(coef)
-    theta = -problem.loss_gradient(_refitted(problem, fitted, intercept, Z))
-    theta = nuisance(problem).dual_point(theta)
+    at = _refitted(problem, fitted, intercept, Z)
+    theta = nuisance(problem).dual_point(-problem.loss_gradient(at))
     V = problem.correlate(theta)
-    bound, direction = task_bound(problem, theta, V), theta
+    bound, direction = task_bound(problem, theta, V, at), theta
     if candidate is not None:
         other = nuisance(problem).dual_point(np.asarray(candidate, dtype=np.float64))
         tried = task_bound(problem, other, problem.correlate(other))
@@ -68,28 +69,31 @@ def _refitted(problem: TaskProblem, fitted: Array, intercept: Array, Z: Array) -
     return fitted + problem.design.spread(problem.best_intercepts(fitted, intercept))
 
 
-def task_bound(problem: TaskProblem, theta: Array, V: Array) -> Bound:
-    """The dual value at `a theta`, a the largest scale up to 1 that the penalty allows; never below zero, as P is not."""
+def task_bound(problem: TaskProblem, theta: Array, V: Array, Z: Array | None = None) -> Bound:
+    """The best dual value found at `a theta`, a up to what the penalty allows; never below zero, as P is not.
+
+    Tried are the largest a up to 1 and, where theta is the gradient at predictions Z, the vertex of the dual's parabola in a:
+    its slope at 1 is `sum omega theta Z`, as the derivative of the conjugate is Z there, its curvature
+    `sum omega theta^2 / loss''(Z)`.
+    """
     V = V.copy() if len(problem.free) else V
     V[problem.free] = 0.0
     limit, conjugate = problem.penalty.conjugate_along(V)
     pull = 0.0 if problem.offset is None else float(np.vdot(problem.omega * theta, problem.offset))
+    scales = {min(1.0, limit)}
+    if Z is not None:
+        weighted = problem.omega * theta
+        curved = weighted * theta
+        hessian = problem.loss_hessian(Z)
+        curvature = float((curved[curved > 0] / np.maximum(hessian[curved > 0], TINY)).sum())
+        if 0.0 < curvature < math.inf:
+            scales.add(min(1.0 + float(weighted @ Z) / curvature, limit))
     best, scale = 0.0, 0.0
-    for a in _scales(problem, theta, limit, pull):
-        value = -problem.loss_conjugate(-a * theta) - conjugate(a) - a * pull
+    for a in scales:
+        value = -problem.loss_conjugate(-a * theta) - conjugate(a) - a * pull if a > 0.0 else -math.inf
         if math.isfinite(value) and value > best:
             best, scale = value, a
     return Bound(best, scale, 0.0, 0.0, nuisance(problem).violation(theta))
-
-
-def _scales(problem: TaskProblem, theta: Array, limit: float, pull: float) -> set[float]:
-    """Scales worth trying: the largest up to 1 and, for the squared loss, the vertex of its parabola."""
-    scales = {min(1.0, limit)}
-    if problem.is_quadratic:
-        square = float(problem.omega @ np.square(theta))
-        if square > 0.0:
-            scales.add(min((float(problem.omega @ (theta * problem.y)) - pull) / square, limit))
-    return {a for a in scales if a > 0.0}
 
 
 def task_dual_point(problem: TaskProblem, check: Check) -> Any:

@@ -79,6 +79,14 @@ class TaskProblem:
         """Whether every loss is the squared one, so that its Hessian never changes."""
         return all(part.loss.name == "squared" for part in self.parts)
 
+    @property
+    def is_majorised(self) -> bool:
+        """Whether some loss gives an upper bound for its Hessian: those of several columns, which have a full one."""
+        return any(
+            part.loss.joint or (type(part.loss).hessian is Loss.hessian and np.isfinite(part.loss.curvature))
+            for part in self.parts
+        )
+
     def shifted(self, Z: Array) -> Array:
         """Z plus the offsets."""
         return Z if self.offset is None else Z + self.offset

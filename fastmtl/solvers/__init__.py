@@ -27,7 +27,10 @@ def choose(problem: Problem | TaskProblem, settings: Settings) -> Any:
                 f"{problem.penalty} has positive=True and leaves features unpenalised, which is supported for the squared "
                 "loss on one shared X with weights (n,) alone; give those features a small weight instead of 0"
             )
-        if has_blocks:
+        from .prox_newton import has_small_grams
+
+        p, n_free = problem.design.p, len(problem.free)
+        if has_blocks or (has_small_grams(p, problem.n_tasks) and n_free in (0, p)):
             from .task_working_set import TaskWorkingSet
 
             return TaskWorkingSet(settings)

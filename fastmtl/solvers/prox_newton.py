@@ -14,7 +14,11 @@ from .._arrays import Array
 from ..nuisance import nuisance, solve
 from ..task_certificate import evaluate_fitted
 from ..task_problem import TaskProblem
+from ._extrapolation import Extrapolation
+from .douglas_rachford import douglas_rachford
 
+GRAM_LIMIT = 1 << 24
+"""Most entries of all Gram matrices of a problem; above it the descent stays matrix-free."""
 MAX_STEPS = 100
 MAX_EPOCHS = 2000
 INNER_SHARE = 0.1
@@ -24,7 +28,12 @@ DAMPING = 1e-4
 LEAST_DAMPING = 1e-10
 SUFFICIENT = 1e-3
 """Share of the predicted decrease that a step must reach."""
-PATIENCE = 3
+PATIENCE = 10
+
+
+def has_small_grams(p: int, t: int) -> bool:
+    """Whether Gram matrices of p features for t columns are small enough to be formed."""
+    return t * p * p <= GRAM_LIMIT
 
 
 @dataclass
@@ -44,7 +53,8 @@ def prox_newton(
     Parameters
     ----------
     problem : TaskProblem
-        Its penalty has a block form without permutation, unpenalised features first.
+        Its penalty has a block form without permutation, unpenalised features first; or it has none, and leaves all
+        features unpenalised or none.
     coef : ndarray of shape (q, t)
     intercept : ndarray of shape (t,)
     kernels : module
@@ -56,7 +66,8 @@ def prox_newton(
     Lee, Sun, Saunders (2014), "Proximal Newton-type methods for minimizing composite functions", Algorithm 1.
     """
     point = Point(coef, intercept, problem.design.predict(coef))
-    model = Model(problem, kernels)
+    model = Model(problem, kernels, late)
+    extrapolate = Extrapolation(coef.size + intercept.size) if problem.is_majorised else None
     best, idle, share = np.inf, 0, INNER_SHARE
     for _ in range(MAX_STEPS):
         gap = evaluate_fitted(problem, point.coef, point.intercept, point.fitted).certificate.gap
@@ -70,18 +81,33 @@ def prox_newton(
         moved = model.step(point, target)
         if moved is None:
             break
-        point = moved
+        point = moved if extrapolate is None else extrapolated(problem, extrapolate, point, moved)
     return point
+
+
+def extrapolated(problem: TaskProblem, extrapolate: Extrapolation, before: Point, after: Point) -> Point:
+    """A point further on than `after` where the objective is lower there: majorised losses take short steps."""
+    flat = [np.concatenate([p.coef.ravel(), p.intercept]) for p in (before, after)]
+    trial = extrapolate(flat[1], flat[1] - flat[0])
+    coef = trial[: after.coef.size].reshape(after.coef.shape)
+    further = Point(coef, trial[after.coef.size :], problem.design.predict(coef))
+    return further if objective(problem, further) < objective(problem, after) else after
+
+
+def objective(problem: TaskProblem, point: Point) -> float:
+    """Loss plus penalty; infinite outside the penalty's domain."""
+    loss = problem.loss_value(point.fitted + problem.design.spread(point.intercept))
+    return loss + problem.penalty.value(point.coef)
 
 
 class Model:
     """The quadratic model of a problem, its nuisance parameters eliminated."""
 
-    def __init__(self, problem: TaskProblem, kernels: Any) -> None:
+    def __init__(self, problem: TaskProblem, kernels: Any, late: Callable[[], bool]) -> None:
         self.problem, self.kernels = problem, kernels
-        form: Any = problem.penalty.lower(problem.design.p)
-        bare = len(problem.free)
-        self.shrink = BlockShrink(
+        self.late = late
+        form, bare = problem.penalty.lower(problem.design.p), len(problem.free)
+        self.shrink = form and BlockShrink(
             form.ptr[bare:] - bare, form.l1[bare:], form.l2[bare:], form.ridge[bare:], form.positive
         )
         self.damping = DAMPING
@@ -107,7 +133,10 @@ class Model:
             gram, np.ones(gram.shape[0]), np.asfortranarray(linear + curved), np.asfortranarray(linear),
             np.array(W, order="F"), constant,
         )  # fmt: skip
-        self.kernels.sweep(quadratic, self.shrink, target, MAX_EPOCHS)
+        if self.shrink is not None:
+            self.kernels.sweep(quadratic, self.shrink, target, MAX_EPOCHS)
+        else:
+            douglas_rachford(quadratic, problem.penalty, target, MAX_EPOCHS, self.late)
         change = quadratic.coef - W
         nuisance_change = shift - solve(own, np.einsum("tfs,st->ft", cross, change))
         ones = int(problem.fit_intercept)

@@ -18,13 +18,13 @@ from ..penalties import Lowered, Penalty, restrict
 from ..task_certificate import evaluate_task, task_dual_point
 from ..task_problem import TaskProblem
 from ._base import INNER_SHARE, STALL_ROUNDS, InterruptedRun, Outcome, Settings, verdict
-from .prox_newton import prox_newton
+from .prox_newton import has_small_grams, prox_newton
 from .proximal_gradient import accelerated
 
-GRAM_LIMIT = 1 << 24
-"""Most entries of all Gram matrices of a restricted problem; above it the descent stays matrix-free."""
 GROWTH = 2.0
 NEAR = 0.99
+WHOLE_SHARE = 0.5
+"""Share of the tolerance that a problem is solved to when no features are left out."""
 ROUGH = 0.03
 """Share of the global gap that a working set is solved to while it is still growing."""
 SMALL = 64
@@ -33,9 +33,10 @@ SMALL = 64
 
 @dataclass(frozen=True)
 class TaskWorkingSet:
-    """Any losses, on one design or one a task, with a block-separable penalty.
+    """Any losses, on one design or one a task.
 
-    Columns that neither the penalty nor a loss ties together (an l1 norm does not) have working sets of their own.
+    A penalty without blocks keeps all features at work. Columns that neither the penalty nor a loss ties together (an l1
+    norm does not) have working sets of their own.
     """
 
     settings: Settings
@@ -64,11 +65,12 @@ class _Run:
     def __init__(self, settings: Settings, problem: TaskProblem, start: tuple[Array, Array] | None) -> None:
         self.settings, self.problem = settings, problem
         p, t = problem.design.p, problem.n_tasks
-        self.form: Lowered = problem.penalty.lower(p)  # type: ignore[assignment]
-        bare = np.zeros(p, dtype=bool)
-        bare[problem.free] = True
-        bare = bare if self.form.order is None else bare[self.form.order]
-        self.usable = ~bare[self.form.ptr[:-1]] & ~np.isinf(self.form.l2)
+        self.form: Any = problem.penalty.lower(p)
+        if self.form is not None:
+            bare = np.zeros(p, dtype=bool)
+            bare[problem.free] = True
+            bare = bare if self.form.order is None else bare[self.form.order]
+            self.usable = ~bare[self.form.ptr[:-1]] & ~np.isinf(self.form.l2)
         null = nuisance(problem).null_coef
         self.coef, self.intercept = np.zeros((p, t)), np.zeros(t)
         self.coef[problem.free] = null[int(problem.fit_intercept) :]
@@ -76,7 +78,7 @@ class _Run:
             self.intercept[:] = null[0]
         if start is not None:
             self.coef, self.intercept = (np.array(A, dtype=np.float64) for A in start)
-            if self.form.positive:
+            if self.form is not None and self.form.positive:
                 np.maximum(self.coef, 0.0, out=self.coef)
         self.iteration = 0
 
@@ -91,7 +93,7 @@ class _Run:
         """Certify, choose, descend, repeat."""
         settings, problem = self.settings, self.problem
         eps = float(np.finfo(problem.design.dtype).eps)
-        best, rounds, share = np.inf, 0, INNER_SHARE
+        best, rounds, share = np.inf, 0, WHOLE_SHARE if self.form is None else INNER_SHARE
         while True:
             check = self._certify()
             if self.iteration == 0 and not np.isfinite(check.scores).all():
@@ -128,6 +130,10 @@ class _Run:
     def _descend(self, check: Check, tol: float, gap: float) -> bool:
         """Choose blocks and descend on them, one set of coupled columns after the other; whether any block was new."""
         problem, missing = self.problem, False
+        if self.form is None:
+            goal = tol * problem.null_value
+            self.coef, self.intercept = self._descended(problem, self.coef, self.intercept, goal)
+            return False
         components = coupled(problem, self.form)
         null = problem.null_value / len(components)
         for low, high in components:
@@ -148,7 +154,7 @@ class _Run:
     def _descended(self, part: TaskProblem, W: Array, b: Array, tol: float) -> tuple[Array, Array]:
         q, t = W.shape
         late = self.settings.monitor.late
-        if t * q * q > GRAM_LIMIT:
+        if not has_small_grams(q, t):
             return accelerated(part, W, tol, late)
         point = prox_newton(part, W, b, self.settings.kernels, tol, late)
         return point.coef, point.intercept
