@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -175,7 +175,8 @@ def recheck(problem: Problem, check: Check, coef: Array, rows: Array) -> Check:
     if len(problem.sign_free):
         bound = dual_bound(problem, check.direction)
     primal = check.loss + penalty_value(problem, coef, rows)
-    return replace(check, certificate=assemble(problem, primal, bound, is_zero=not coef.any()), bound=bound)
+    certificate = assemble(problem, primal, bound, is_zero=not coef.any())
+    return Check(certificate, check.scores, check.residual, check.direction, bound, check.loss, check.norms)
 
 
 def assemble(

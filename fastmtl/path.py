@@ -285,9 +285,10 @@ def _certified_on_data(opened: Opened, alpha: float, outcome: Outcome) -> Outcom
 def _packed(opened: Opened, alpha: float, outcome: Outcome, monitor: Monitor) -> _Step:
     at = opened.with_penalty(opened.problem.penalty.with_alpha(alpha))
     rows = outcome.support
-    full = as_result(at, replace(outcome, dual=None), replace(monitor, history=[]))
+    outcome = outcome if outcome.dual is None else replace(outcome, dual=None)
+    full = as_result(at, outcome, monitor)
     whole = full.low_rank is not None or len(rows) == opened.problem.design.p
-    return _Step(alpha, rows, full if whole else replace(full, coef=full.coef[rows]))
+    return _Step(alpha, rows, replace(full, history=(), coef=full.coef if whole else full.coef[rows]))
 
 
 def _assembled(opened: Opened, done: list[_Step]) -> PathResult:

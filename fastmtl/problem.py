@@ -36,7 +36,7 @@ class Problem:
     omega: Any
     fit_intercept: bool = True
 
-    DATA_ONLY: ClassVar[tuple[str, ...]] = ("root", "intercept_basis", "target", "null_value")
+    DATA_ONLY: ClassVar[tuple[str, ...]] = ("root", "unit", "intercept_basis", "target", "null_value")
     """What is computed from the data, whatever the penalty."""
 
     @property
@@ -49,7 +49,7 @@ class Problem:
         """Square roots (n, 1) of the sample weights; None when they are all equal."""
         return None if np.ndim(self.omega) == 0 else np.sqrt(self.omega)[:, None]
 
-    @property
+    @cached_property
     def unit(self) -> float:
         """The common weight when `root` is None, else 1: the loss is `unit / 2 |root (Y - XW - b)|^2`."""
         return float(self.omega) if np.ndim(self.omega) == 0 else 1.0

@@ -67,25 +67,21 @@ class BlockPenalty(Penalty):
 
     def conjugate_along(self, V: Array, norms: Array | None = None) -> tuple[float, Callable[[float], float]]:
         form = self.lower(V.shape[0])
-        if norms is not None:
-            limit = norm_scale(norms, form, form.ridge == 0, V.shape[1])
-            return limit, lambda a: excess_value(a * norms - form.l2, form.ridge)
-        if form.ridge.any():
+        has_ridge = bool(form.ridge.any())
+        if norms is None and has_ridge:
             return super().conjugate_along(V)
+        limit = self.dual_scale(V) if norms is None else norm_scale(norms, form, form.ridge == 0, V.shape[1])
+        if has_ridge:
+            return limit, lambda a: excess_value(a * norms - form.l2, form.ridge)
         # Without a ridge the conjugate is an indicator: zero up to the scale, with no further pass over V.
-        limit = self.dual_scale(V)
         return limit, lambda a: 0.0 if a <= limit else math.inf
 
     def value_on(self, W: Array, rows: Array, p: int) -> float:
-        unit = self._unit(p)
-        if len(unit.l2) != p or unit.order is not None:
+        form = self.lower(p)
+        if len(form.l2) != p or form.order is not None:
             return super().value_on(W, rows, p)
-        alpha = 1.0 if self.alpha is None else self.alpha
-        part = Lowered(
-            None, np.arange(len(rows) + 1), _times(alpha, unit.l1[rows]), _times(alpha, unit.l2[rows]),
-            alpha * unit.ridge[rows], unit.positive,
-        )  # fmt: skip
-        return _value(W, part)
+        l1, l2, ridge = form.l1[rows], form.l2[rows], form.ridge[rows]
+        return _value(W, Lowered(None, np.arange(len(rows) + 1), l1, l2, ridge, form.positive))
 
     def value(self, W: Array) -> float:
         return _value(*self._arranged(W))
@@ -242,10 +238,11 @@ def gauge_scale(V: Array, form: Lowered, hard: Array) -> float:
 
 def norm_scale(norms: Array, form: Lowered, hard: Array, t: int) -> float:
     """Largest a with `a norm_b <= l2_b` in every block marked in `hard`, each of rows of t entries; inf when none binds."""
-    binding = hard & (norms > 0)
-    ratio = np.divide(form.l2, norms, out=np.full(len(norms), math.inf), where=binding)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = norms / form.l2  # NaN where nothing is allowed and nothing there
+    top = float(np.fmax.reduce(ratio if hard.all() else ratio[hard], initial=0.0))
     widest = 1 if len(form.l2) == len(form.l1) else int(np.diff(form.ptr).max())
-    return _shaved(ratio.min(initial=math.inf), widest * t)
+    return _shaved(math.inf if top == 0.0 else 1.0 / top, widest * t)
 
 
 def _block_root(top: Array, l1: Array, l2: float, start: float) -> float:

@@ -17,7 +17,9 @@ SHARE = 0.25
 """Largest share of the size of X that the cache may take."""
 LIMIT = 1 << 30
 """Largest size of the cache in bytes."""
-CROWD = 3
+AT_ONCE = 8
+"""Columns that a pass over X fetches at least: with fewer it is bound by memory."""
+CROWD = 1.3
 """Cached columns per active row up to which all of them are multiplied."""
 ROUNDING = 64.0
 """Multiple of eps |Y|^2 that is added to a gap computed through cross-products."""
@@ -31,7 +33,7 @@ class CrossProducts:
     problem : Problem
     gathered : Gathered
     moments : ndarray of shape (p, t)
-        X'Y in weighted units, the intercept and free features taken out.
+        The scores at W = 0: X'Y times the unit of the problem, the intercept and free features taken out.
     target : ndarray of shape (n, t)
         Y in weighted units, likewise.
     """
@@ -46,8 +48,11 @@ class CrossProducts:
         self.place = np.full(p, -1, dtype=np.int64)
         self._columns = np.empty((min(64, max(self.capacity, 1)), p))
 
-    def hold(self, problem: Problem, features: Array) -> bool:
-        """Make room for `features` (the current working set); False when they are too many."""
+    def hold(self, problem: Problem, features: Array, scores: Array) -> bool:
+        """Make room for `features` (the current working set); False when they are too many.
+
+        A pass over X for one column costs as much as for several: those with the largest `scores` (p, t) come along.
+        """
         new = features[self.place[features] < 0]
         if len(self.features) + len(new) > self.capacity:
             self._keep(features)
@@ -55,18 +60,27 @@ class CrossProducts:
             return False
         if not len(new):
             return True
+        new = self._with_next(new, scores)
         low, high = len(self.features), len(self.features) + len(new)
         if high > len(self._columns):
             grown = np.empty((min(max(2 * len(self._columns), high), self.capacity), self._columns.shape[1]))
             grown[:low] = self._columns[:low]
             self._columns = grown
-        position = np.full(problem.design.p, -1, dtype=np.int64)
-        position[self.gathered.features] = np.arange(len(self.gathered.features))
-        data = self.gathered.data[position[new]]
+        data, _ = self.gathered.gather(new)
         self._columns[low:high] = problem.design.correlate(problem.weighted(data.T)).T
         self.place[new] = np.arange(low, high)
         self.features = np.concatenate([self.features, new])
         return True
+
+    def _with_next(self, new: Array, scores: Array) -> Array:
+        """`new` filled up to `AT_ONCE` features with those of the largest scores that are not here yet."""
+        spare = min(AT_ONCE, self.capacity - len(self.features), len(scores)) - len(new)
+        if spare <= 0:
+            return new
+        squares = np.where(self.place < 0, np.einsum("ij,ij->i", scores, scores), 0.0)
+        squares[new] = 0.0
+        top = np.argpartition(squares, -spare)[-spare:]
+        return np.concatenate([new, top[squares[top] > 0.0]])
 
     def _keep(self, features: Array) -> None:
         """Evict every column outside `features`."""
@@ -87,16 +101,15 @@ class CrossProducts:
 
     def check(self, problem: Problem, rows: Array, coef: Array) -> Check:
         """The certificate of coefficients on held rows, with an allowance for the rounding of cross-products."""
-        moved = self._moved(rows, coef)
-        gradient = np.subtract(self.moments, moved, out=moved)
-        linear = float(np.vdot(self.moments[:, rows], coef.T))
-        cross = self.square - linear
-        square = max(cross - float(np.vdot(gradient[:, rows], coef.T)), 0.0)
         unit = problem.unit
-        V = np.multiply(gradient, unit, out=gradient).T
-        loss = 0.5 * unit * square
+        V = self._moved(rows, unit * coef)
+        V = np.subtract(self.moments, V, out=V)
+        cross = unit * self.square - float(np.vdot(self.moments[:, rows], coef.T))
+        square = max(cross - float(np.vdot(V[:, rows], coef.T)), 0.0)
+        V = V.T
+        loss = 0.5 * square
         norms = problem.penalty.block_norms(V)
-        bound = scaled_bound(problem, V, unit * cross, unit * square, norms)
+        bound = scaled_bound(problem, V, cross, square, norms)
         allowance = ROUNDING * float(np.finfo(np.float64).eps) * unit * self.square
         certificate = assemble(
             problem,

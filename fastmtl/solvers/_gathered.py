@@ -47,7 +47,7 @@ class Gathered:
         if self.data is not None:
             data = np.empty((len(features), self.problem.design.n))
             data[~fresh] = self.data[kept]
-            data[fresh], profile[:, fresh] = self._gather(new)
+            data[fresh], profile[:, fresh] = self.gather(new)
         elif len(profile):
             profile[:, fresh] = self._sparse_profile(new)
         self.features, self.data, self.profile = features, data, profile
@@ -67,7 +67,8 @@ class Gathered:
         """Coefficients (f, t) of the unpenalised columns that are optimal beside `coef` (s, t)."""
         return self._pinv @ self.problem.weighted(self.problem.Y) - self.profile @ coef
 
-    def _gather(self, cols: Array) -> tuple[Array, Array]:
+    def gather(self, cols: Array) -> tuple[Array, Array]:
+        """The columns `cols` (len(cols), n) less their projections, and those (f, len(cols))."""
         raw = self.problem.design.take(cols)
         if self.problem.root is not None:
             raw *= self.problem.root[:, 0]

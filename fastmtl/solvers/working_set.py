@@ -22,8 +22,8 @@ from ._forms import GramForm, ResidualForm, gram_pays
 from ._gathered import Gathered, places
 from .descend import descend
 
-DATA_ONLY = ("root", "free", "sign_free", "intercept_basis", "unpenalised", "basis", "target", "null_value")
-"""What a problem has computed from its data, whatever the strength of its penalty."""
+WHILE_POSITIVE = (*Problem.DATA_ONLY, "free", "sign_free", "unpenalised", "basis")
+"""What a problem has computed that is the same at every strength of its penalty but zero."""
 MAX_EPOCHS = 20_000
 NEAR = 0.99
 GROWTH = 2.0
@@ -185,7 +185,7 @@ class _Run:
         no faster than the strength.
         """
         before = self.problem
-        kept = {name: before.__dict__[name] for name in DATA_ONLY if name in before.__dict__}
+        kept = {name: before.__dict__[name] for name in WHILE_POSITIVE if name in before.__dict__}
         self.problem = replace(before, penalty=penalty)
         self.problem.__dict__.update(kept)
         self.form = penalty.lower(before.design.p)  # type: ignore[assignment]
@@ -255,7 +255,7 @@ class _Run:
         check = evaluate(self.problem, coef, intercept, rows)
         if self.caching and self.cache is None and not coef.any() and self.gathered.data is not None:
             target = problem_target(self.problem)
-            self.cache = CrossProducts(self.problem, self.gathered, check.scores / self.problem.unit, target)
+            self.cache = CrossProducts(self.problem, self.gathered, check.scores, target)
         return check
 
     def _as_returned(self) -> tuple[Array, Array, Array]:
@@ -361,7 +361,7 @@ class _Run:
         """The problem on the working set, in the form that costs less."""
         problem, shrink, target = self.problem, self._shrink(), problem_target(self.problem)
         data, s = self.gathered.data, len(self.rows)
-        if self.cache is not None and not self.cache.hold(problem, self.rows):
+        if self.cache is not None and not self.cache.hold(problem, self.rows, check.scores):
             self.cache = None
         active = max(int(self.coef.any(axis=1).sum()), s // 2)
         if self.cache is not None:
