@@ -50,10 +50,13 @@ def alternate(model: Model, alpha: float, V: Array) -> Array:
     """
     A = evaluate(model, alpha, V, model.target @ V, squared_lengths(V)).A
     EA = model.metric(A)
-    curvatures, P = np.linalg.eigh(EA.T @ model.multiply(A))
-    price = 1.0 if model.price is None else model.price[:, None]
-    right = (model.target.T @ (EA @ P)) / (curvatures + alpha * price)
-    return np.ascontiguousarray(orthogonalise(right @ P.T)[0])
+    K, right = EA.T @ model.multiply(A), model.target.T @ EA
+    if model.price is None:
+        right = np.linalg.solve(K + alpha * np.eye(len(K)), right.T).T
+    else:
+        curvatures, P = np.linalg.eigh(K)
+        right = (right @ P) / (curvatures + alpha * model.price[:, None]) @ P.T
+    return np.ascontiguousarray(orthogonalise(right)[0])
 
 
 def select(model: Model, alpha: float, iterate: Iterate, columns: Array) -> Iterate:

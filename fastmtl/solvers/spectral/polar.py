@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..._arrays import Array
-from ._eigen import top_eigenpairs
+from ._eigen import is_below, top_eigenpairs
 from .model import Model, squared_lengths
 
 FLOOR = 0.5
 """Singular values of the gradient below this share of alpha are of no use to the bound or the preconditioner."""
+TIGHTEST, TIGHTER = 1e-12, 1e-3
+"""How far above alpha the largest singular value of Theta may be: tried from what is good enough down to rounding."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Bound:
     residual : ndarray of shape (q, t)
         B less its fit.
     squares, vectors : ndarray of shape (m,), (t, m)
-        Squared singular values of the gradient above `(alpha / 2)^2`, ascending, and right singular vectors.
+        Squared singular values of the gradient above `(alpha / 2)^2`, ascending, and right singular vectors; none when
+        the bound was met without them.
     scale : float
         Factor on the residual (after the correction) that makes the dual point.
     correction : tuple of ndarray (q, m), (t, m), or None
@@ -46,7 +49,7 @@ class Bound:
         return float(np.sqrt(self.squares[-1])) if len(self.squares) else 0.0
 
 
-def bound(model: Model, alpha: float, A: Array, V: Array, TA: Array) -> Bound:
+def bound(model: Model, alpha: float, A: Array, V: Array, TA: Array, enough: float = -np.inf) -> Bound:
     """Certify a pair of factors: the better of the scaled and the polar-corrected residual.
 
     For any dual residual R' the gap is `alpha |W|_* - <W, Theta(R')> + |R - R'|^2 / 2`. Scaling R until
@@ -58,16 +61,27 @@ def bound(model: Model, alpha: float, A: Array, V: Array, TA: Array) -> Bound:
     A, V : ndarray of shape (q, k), (t, k)
         Any factors; the gap is smallest where A is optimal for V.
     TA : ndarray of shape (q, k)
-        `(T + ridge) A`, or a more exact product with the Gram matrix than T affords.
+        `(T + ridge) A`.
+    enough : float
+        A gap at which the plainly scaled residual will do.
     """
     EA = model.metric(A)
     R = model.target - TA @ V.T
-    squares, vectors = top_eigenpairs(model.gradient_gram(R), (FLOOR * alpha) ** 2, V.shape[1])
+    gram = model.gradient_gram(R)
     norm = trace_norm(model, A, EA, V)
     fit = float(np.vdot(model.target.T @ EA, V))
     energy = float(np.vdot(EA.T @ TA, V.T @ V))
     primal = 0.5 * energy - fit + 0.5 * model.total + alpha * norm
-    scale, gap = _scaled_gap(model, alpha, primal, fit, energy, squares)
+    against, length = model.total - fit, model.total - 2 * fit + energy
+    scale = feasible_scale(gram, alpha, enough - (primal - against + 0.5 * length), against - length)
+    if scale is not None:
+        gap = primal - scale * (against - 0.5 * scale * length)
+        return Bound(primal, gap, R, np.empty(0), np.empty((len(gram), 0)), scale, None)
+    squares, vectors = top_eigenpairs(gram, (FLOOR * alpha) ** 2, V.shape[1])
+    scale = against / length if length > 0 else 1.0
+    if len(squares):
+        scale = min(scale, alpha / float(np.sqrt(squares[-1])))
+    gap = primal - scale * (against - 0.5 * scale * length)
     correction = None
     if V.shape[1]:
         polar, candidate = _polar_gap(model, alpha, norm, R, EA, V, squares, vectors)
@@ -87,15 +101,25 @@ def trace_norm(model: Model, A: Array, EA: Array, V: Array) -> float:
     return float(np.sqrt(np.maximum(np.linalg.eigvalsh(root.T @ (A.T @ EA) @ root), 0.0)).sum())
 
 
-def _scaled_gap(
-    model: Model, alpha: float, primal: float, fit: float, energy: float, squares: Array
-) -> tuple[float, float]:
-    """Best multiple of the residual that is feasible, and its gap; a ridge counts as extra rows of X~."""
-    against, length = model.total - fit, model.total - 2 * fit + energy
-    scale = against / length if length > 0 else 1.0
-    if len(squares):
-        scale = min(scale, alpha / float(np.sqrt(squares[-1])))
-    return scale, primal - scale * (against - 0.5 * scale * length)
+def feasible_scale(gram: Array, alpha: float, room: float, slope: float) -> float | None:
+    """A multiple, a little below one, of a dual point that is feasible and costs no more than `room`; None if none is.
+
+    Cholesky factorisations of the Gram matrix of its Theta decide, a fraction of the work of eigenvalues.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (t, t)
+    room : float
+        How much the dual value of the whole point may be lowered.
+    slope : float
+        Derivative of the dual value along the multiple, at the whole point.
+    """
+    if not room > 0.0 or not len(gram):
+        return None
+    excess, best = 0.5 * room / slope if slope > room else 0.5, None
+    while excess >= TIGHTEST and is_below(gram, (alpha * (1.0 + excess)) ** 2):
+        best, excess = 1.0 / (1.0 + excess), TIGHTER * excess
+    return best
 
 
 def _polar_gap(

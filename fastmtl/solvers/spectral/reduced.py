@@ -114,7 +114,8 @@ def solve_reduced(
         )
         iterate = stationary.iterate
         V = iterate.V
-        found = bound(model, alpha, iterate.A, V, stationary.TA)
+        enough = target_gap if spare(V.shape[1]) else -np.inf
+        found = bound(model, alpha, iterate.A, V, stationary.TA, enough)
         counts.certificates += 1
         if best is None or found.gap < best.bound.gap:
             idle = 0 if best is None or found.gap < 0.5 * best.bound.gap else idle + 1

@@ -42,6 +42,8 @@ class Data:
     fit_intercept : bool
     centred : ndarray of shape (n, t), optional
         The targets less their weighted means, where that is at hand already.
+    total : float, optional
+        `sum_it c_t omega_i y_it^2` of the centred targets, likewise.
     """
 
     design: Design
@@ -50,6 +52,7 @@ class Data:
     task_weight: Array | None = None
     fit_intercept: bool = True
     centred: Array | None = None
+    total: float | None = None
 
     def means(self) -> tuple[Array | None, Array | None]:
         """Weighted means of the columns of X (p,) and of Y (t,), None without an intercept."""
@@ -73,7 +76,8 @@ class Data:
 def data_of(problem: Problem) -> Data:
     """What the reduction needs of a problem."""
     centred = problem.target if problem.root is None else None
-    return Data(problem.design, problem.Y, problem.omega, None, problem.fit_intercept, centred)
+    total = 2.0 * problem.null_value
+    return Data(problem.design, problem.Y, problem.omega, None, problem.fit_intercept, centred, total)
 
 
 def strengths(problem: Problem) -> tuple[float, float]:
@@ -290,7 +294,7 @@ def reduce(data: Data, kernels: Any, *, ridge: float = 0.0, single: bool | None 
         C = correlate_centred(data, Y, x_mean)
     diagonal, off, reflectors = tridiagonalise(S)
     del S
-    total = squared_norm(data, Y)
+    total = squared_norm(data, Y) if data.total is None else data.total
     x_unit, y_unit = _root_unit(float(diagonal.max())), _root_unit(total)
     if y_unit != 1.0:
         total = squared_norm(data, Y / y_unit)
@@ -310,13 +314,13 @@ def reduce(data: Data, kernels: Any, *, ridge: float = 0.0, single: bool | None 
 
 def correlate_centred(data: Data, Y: Array, x_mean: Array | None) -> Array:
     """`X_c' (omega Y)` (p, t) for centred Y, exact in the means although neither is centred to better than rounding."""
-    if np.ndim(data.omega) == 0:
-        # A common weight is cheaper on the small side of the product.
-        C, sums = data.design.correlate(Y) * data.omega, Y.sum(axis=0) * data.omega
-    else:
-        weighted = data.weighted(Y)
-        C, sums = data.design.correlate(weighted), weighted.sum(axis=0)
-    return C if x_mean is None else C - np.outer(x_mean, sums)
+    # A common weight is cheaper on the small side of the product.
+    weighted, unit = (Y, data.omega) if np.ndim(data.omega) == 0 else (data.weighted(Y), 1.0)
+    C = data.design.correlate(weighted)
+    if x_mean is not None:
+        C -= np.outer(x_mean, weighted.sum(axis=0))
+    C *= unit
+    return C
 
 
 def squared_norm(data: Data, Y: Array) -> float:

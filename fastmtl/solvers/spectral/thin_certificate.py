@@ -18,8 +18,8 @@ import numpy as np
 from ..._arrays import Array
 from ...certificate import Bound, Certificate, assemble
 from ...problem import Problem
-from ._eigen import is_below, top_eigenpairs
-from .polar import FLOOR
+from ._eigen import top_eigenpairs
+from .polar import FLOOR, feasible_scale
 from .reduced import Reduced
 from .reduction import Factors, Reduction, strengths
 
@@ -27,8 +27,6 @@ ROUNDING = 8.0
 """Allowance, in units of eps times the norms involved, for Theta and |R|^2 that come from differences."""
 SHARE = 0.1
 """Share of the gap asked for that the allowance may use up; beyond it the residual itself is formed."""
-TIGHTEST, TIGHTER = 1e-12, 1e-3
-"""How far above alpha the largest singular value of Theta may be: tried from what is good enough down to rounding."""
 STEP_BACK = 8.0
 """Rounding of a Gram matrix and its Cholesky factor, in units of eps: steps away from the edge of feasibility."""
 
@@ -159,15 +157,10 @@ class _Look:
         return Thin(certificate, scale, best.left, right, self.product)
 
     def _largest_scale(self, point: _Point, primal: float) -> float | None:
-        """A feasible multiple that is good enough, found by Cholesky factorisations; None when there is none."""
+        """A feasible multiple that is good enough, None when there is none."""
         room = self.enough - self.allowance - (primal - point.value(1.0))
-        slope = point.cross - point.square
-        if not room > 0.0 or not len(point.gram):
-            return None
-        excess, best = 0.5 * room / slope if slope > room else 0.5, None
-        while excess >= TIGHTEST and is_below(point.gram, (self.alpha * (1.0 + excess)) ** 2):
-            best, excess = self._inside(1.0 / (1.0 + excess), point), TIGHTER * excess
-        return best
+        scale = feasible_scale(point.gram, self.alpha, room, point.cross - point.square)
+        return None if scale is None else self._inside(scale, point)
 
     def _edge(self, point: _Point, squares: Array) -> float:
         """The best feasible multiple, given the top of the spectrum of the point's Gram matrix."""
