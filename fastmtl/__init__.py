@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from . import losses, model_selection, penalties
     from .api import alpha_max, certify, fit
     from .certificate import Certificate
-    from .model_selection import CVResult, cross_validate
+    from .model_selection import Criteria, CVResult, cross_validate, path_criteria
     from .path import PathResult, fit_path
     from .result import FitResult
 
@@ -19,6 +19,7 @@ __all__ = [
     "CVResult",
     "Certificate",
     "ConvergenceWarning",
+    "Criteria",
     "FitInterrupted",
     "FitResult",
     "PathResult",
@@ -31,12 +32,14 @@ __all__ = [
     "fit_path",
     "losses",
     "model_selection",
+    "path_criteria",
     "penalties",
 ]
 
 _HOMES = {
     "CVResult": "model_selection",
     "Certificate": "certificate",
+    "Criteria": "model_selection",
     "FitResult": "result",
     "PathResult": "path",
     "alpha_max": "api",
@@ -44,6 +47,7 @@ _HOMES = {
     "cross_validate": "model_selection",
     "fit": "api",
     "fit_path": "path",
+    "path_criteria": "model_selection",
 }
 
 
