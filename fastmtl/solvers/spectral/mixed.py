@@ -10,6 +10,7 @@ import numpy as np
 
 from ..._arrays import Array
 from ...problem import Problem
+from .omega_newton import no_steps
 from .reduced import Monitor, Reduced, solve_reduced, solve_surely
 from .reduction import Factors, Reduction
 from .thin_certificate import Thin, certify_thin
@@ -63,9 +64,8 @@ def solve_judged(
     model = reduction.model
     # Where the model cannot tell the gradient that finely there is nothing to spare.
     can_aim = target_gap >= AIMABLE * model.noise * reduction.worth
-    options: dict[str, Any] = {"monitor": monitor, "interrupted": interrupted}
-    if can_aim:
-        options["spare"] = reduction.spare_steps
+    spare = reduction.spare_steps if can_aim else no_steps
+    options: dict[str, Any] = {"spare": spare, "monitor": monitor, "interrupted": interrupted}
     if not reduction.single:
         return judge(
             problem, reduction, solve_surely(model, alpha, target_gap, start=start, **options), enough

@@ -19,6 +19,11 @@ ARMIJO = 1e-4
 HALVINGS = 25
 
 
+def no_steps(rank: int) -> int:
+    """Nothing to spare."""
+    return 0
+
+
 @dataclass
 class Counts:
     """What a solve has done so far."""
@@ -52,7 +57,7 @@ def minimise(
     max_steps: int = 30,
     max_conjugate: int = 60,
     aim: float = 0.0,
-    spare: Callable[[int], int] = lambda rank: 0,
+    spare: Callable[[int], int] = no_steps,
     counts: Counts | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Stationary:

@@ -11,7 +11,7 @@ from ..._arrays import Array
 from ._eigen import top_eigenpairs
 from .model import Model, orthogonalise, squared_lengths
 from .newton_system import Near, alternate
-from .omega_newton import Counts, minimise
+from .omega_newton import Counts, minimise, no_steps
 from .polar import Bound, bound
 from .proximal_steps import proximal_steps
 from .rank import entering, joined, near_threshold, scaled, secular_scales
@@ -71,7 +71,7 @@ def solve_reduced(
     start: Array | None = None,
     near: Near | None = None,
     max_rounds: int = MAX_ROUNDS,
-    spare: Callable[[int], int] = lambda rank: 0,
+    spare: Callable[[int], int] = no_steps,
     monitor: Monitor | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Reduced:
@@ -144,7 +144,7 @@ def solve_surely(
     *,
     start: Array | None = None,
     near: Near | None = None,
-    spare: Callable[[int], int] = lambda rank: 0,
+    spare: Callable[[int], int] = no_steps,
     monitor: Monitor | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Reduced:

@@ -18,6 +18,7 @@ from .._base import InterruptedRun, Outcome, Settings, verdict
 from ..working_set import dual_point
 from .mixed import Judged, judge, solve_judged
 from .model import orthogonalise
+from .omega_newton import no_steps
 from .polar import solve_normal
 from .reduced import Reduced, solve_surely, warm_start
 from .reduction import Factors, Reduction, data_of, reduce, strengths
@@ -128,11 +129,12 @@ class Spectral:
             elif start is not None:
                 V = right_factor(reduction, start[0])
             watch = _Watch(self.settings, reduction)
+            is_last = i == len(penalties) - 1
             previous = solve_surely(
                 reduction.model, alpha, self._target(reduction), start=V, near=near, monitor=watch,
-                interrupted=self.settings.monitor.late,
+                spare=reduction.spare_steps if is_last else no_steps, interrupted=self.settings.monitor.late,
             )  # fmt: skip
-            if i in (0, len(penalties) - 1) or not previous.finished:
+            if i == 0 or is_last or not previous.finished:
                 yield self._outcome(at, self._judge(at, reduction, previous), watch.status)
             else:
                 yield self._reduced_outcome(at, reduction, previous)
