@@ -126,10 +126,14 @@ class LinearEstimator(Tagged, BaseEstimator):
         }
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConvergenceWarning)
-            weights = effective(sample_weight, y)
+            weights = self._weights(sample_weight, y)
             result = fit(X, y, penalty, loss=self._loss(), sample_weight=weights, **settings)
         report(caught)
         return result
+
+    def _weights(self, sample_weight: Any, y: np.ndarray) -> np.ndarray | None:
+        """Weights as fits take them."""
+        return effective(sample_weight, y)
 
     def _start(self) -> np.ndarray | None:
         """Coefficients (p, t) of the last fit when they are to be started from."""

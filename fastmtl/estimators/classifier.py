@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from .._arrays import feature_names
 from ..losses import Logistic, Loss, Multinomial
 from ..penalties import Penalty, as_penalty
-from ._base import LinearEstimator, effective
+from ._base import LinearEstimator
 from ._scikit_learn import validated
 
 
@@ -102,8 +102,8 @@ class MultiTaskClassifier(ClassifierMixin, LinearEstimator):
         self._named(names if self._is_multilabel else None)
         return X, codes
 
-    def _fitted(self, X: Any, y: np.ndarray, sample_weight: Any, start: Any = None) -> Any:
-        weights = effective(sample_weight, y)
+    def _weights(self, sample_weight: Any, y: np.ndarray) -> np.ndarray | None:
+        weights = super()._weights(sample_weight, y)
         if weights is not None and y.ndim == 1:
             present = np.unique(y[weights > 0])
             if len(present) == 1:
@@ -111,7 +111,7 @@ class MultiTaskClassifier(ClassifierMixin, LinearEstimator):
                     f"samples with a positive weight are all of one class, {self.classes_[present[0]]!r}; "
                     "samples of at least 2 classes are needed"
                 )
-        return super()._fitted(X, y, weights, start)
+        return weights
 
     def _check_classes(self) -> None:
         if len(self.classes_) < 2:

@@ -10,13 +10,13 @@ from sklearn.linear_model import Ridge
 from sklearn.utils.metadata_routing import UNUSED
 
 from ..penalties import L1, L21, Penalty
-from ._base import LinearEstimator, effective
+from ._base import LinearEstimator
 
 LARGEST_FACTOR = 4096
 """Rows of the largest matrix that ridge regression is solved through at once."""
 
 
-class _DropIn(RegressorMixin, LinearEstimator):
+class DropIn(RegressorMixin, LinearEstimator):
     """scikit-learn's meaning of `tol`: it bounds the duality gap over `|Y|^2 / n`, which is 2 P(0)."""
 
     _poor_score = False
@@ -39,7 +39,7 @@ class _DropIn(RegressorMixin, LinearEstimator):
         )
         if not is_ridge or not isinstance(X, np.ndarray) or min(X.shape) > LARGEST_FACTOR:
             return None
-        weights = effective(sample_weight, y)
+        weights = self._weights(sample_weight, y)
         total = len(y) if weights is None else weights.sum()
         model = Ridge(alpha=self.alpha * total, fit_intercept=self.fit_intercept).fit(X, y, weights)
         return np.atleast_2d(model.coef_).T
@@ -51,7 +51,7 @@ class _DropIn(RegressorMixin, LinearEstimator):
         return self
 
 
-class MultiTaskElasticNet(_DropIn):
+class MultiTaskElasticNet(DropIn):
     """Multi-task elastic net: whole features in or out, for all tasks together.
 
     Minimises, for coefficients W (p, t),
@@ -124,7 +124,7 @@ class MultiTaskElasticNet(_DropIn):
         if y.ndim == 1:
             single = type(self).__name__.removeprefix("MultiTask")
             raise ValueError(
-                f"y is a vector; a matrix (n, t) was expected. For one task use {single}, or pass y[:, None]"
+                f"y is a vector; a matrix (n, t) was expected. For mono-task outputs, use {single}, or pass y[:, None]"
             )
         return X, y
 
@@ -164,7 +164,7 @@ class MultiTaskLasso(MultiTaskElasticNet):
         return L21(alpha)
 
 
-class ElasticNet(_DropIn):
+class ElasticNet(DropIn):
     """Elastic net of one task, or of several tasks fitted apart.
 
     Minimises, for each task, `1/(2n) |y - X w - b|^2 + alpha l1_ratio |w|_1 + alpha (1 - l1_ratio)/2 |w|_2^2`.

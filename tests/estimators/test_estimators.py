@@ -12,6 +12,7 @@ pytest.importorskip("sklearn", reason="the estimators are an optional extra that
 
 import sklearn
 import sklearn.linear_model as theirs
+from estimator_cases import CLASSES, VECTOR, contract, yes_or_no
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import make_multilabel_classification
@@ -19,32 +20,13 @@ from sklearn.feature_selection import SelectFromModel
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastmtl
 from fastmtl import estimators as ours
 
-CLASSES = (
-    ours.Lasso,
-    ours.ElasticNet,
-    ours.MultiTaskLasso,
-    ours.MultiTaskElasticNet,
-    ours.GroupLasso,
-    ours.SparseGroupLasso,
-    ours.TraceNormRegressor,
-    ours.MultiTaskGLM,
-    ours.MultiTaskClassifier,
-)
 DROP_INS = (ours.Lasso, ours.ElasticNet, ours.MultiTaskLasso, ours.MultiTaskElasticNet)
-MATRIX = tuple(c for c in CLASSES if c not in (ours.Lasso, ours.ElasticNet))
+MATRIX = tuple(c for c in CLASSES if c not in VECTOR)
 """Estimators of a matrix y."""
-
-
-def contract(estimators):
-    """scikit-learn's checks as cases; as a list, since the generator of old versions is refused by new ones of pytest."""
-    made = parametrize_with_checks(estimators)
-    names, cases = made.args
-    return pytest.mark.parametrize(names, list(cases), **made.kwargs)
 
 
 @contract([make() for make in CLASSES])
@@ -61,11 +43,7 @@ def test_scikit_learn_contract_with_coefficients(estimator, check):
 
 @pytest.fixture(scope="module")
 def data():
-    """X (60, 30) and targets (60, 3) that are yes or no in the sign of a few features."""
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((60, 30))
-    Y = (X[:, :4] @ rng.standard_normal((4, 3)) + 0.3 * rng.standard_normal((60, 3)) > 0).astype(float)
-    return X, Y
+    return yes_or_no()
 
 
 def made(make, **settings):

@@ -33,11 +33,14 @@ CANNOT_APPLY = {
     "test_enet_coordinate_descent": "expects columns of 1e50 not to be fitted in two iterations; they are",
     "test_sparse_input_convergence_warning": "expects one iteration not to suffice for a gap of zero; ours does",
     "test_enet_nonfinite_params": "expects features near the largest float to end in an error; ours end in a warning",
+    "test_lassoCV_does_not_set_precompute": "looks for `precompute` in the model that their class builds inside",
     "test_lasso_alpha_warning": "expects a warning that alpha=0 converges badly; the fit is certified like any other",
     "test_check_input_false": "expects an X in row order to be refused with check_input=False; any order is taken",
     "test_enet_copy_X_False_check_input_False": "expects X to be overwritten; it never is",
 }
 """Tests that state what scikit-learn's algorithm cannot do, or count its steps."""
+LONG = {"test_enet_cv_sample_weight_consistency", "test_enet_cv_sample_weight_correctness"}
+"""Tests with many cases, each of thousands of fits."""
 
 FILE = Path(theirs.__file__).parent / "tests" / "test_coordinate_descent.py"
 
@@ -62,7 +65,10 @@ def adopt():
     for name, test in vars(MODULE).items():
         if name.startswith("test_"):
             reason = CANNOT_APPLY.get(name)
-            globals()[name] = pytest.mark.skip(reason=reason)(test) if reason else test
+            marks = (
+                [pytest.mark.skip(reason=reason)] if reason else [pytest.mark.slow] if name in LONG else []
+            )
+            globals()[name] = marks[0](test) if marks else test
 
 
 adopt()
