@@ -1,4 +1,4 @@
-"""Arrays at the door: what may come in, how it is read without a copy, and how results go back out."""
+"""Arrays at the door: what may come in, and how it is read without a copy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+from ._kinds import read
 
 Array = Any
 """A dense array: NumPy on the CPU, CuPy on the GPU; shapes and dtypes stand in the docstrings."""
@@ -47,28 +49,12 @@ def as_ndarray(A: Any, name: str) -> np.ndarray:
     if is_sparse(A):
         raise TypeError(f"{name} is sparse, a dense array was expected; pass {name}.toarray()")
     if not isinstance(A, np.ndarray):
-        A = _to_numpy(A, name)
+        A = read(A, name)
     if A.dtype.kind not in "biuf":
         raise TypeError(
             f"{name} has dtype {A.dtype}, a real numeric dtype was expected; convert it, e.g. {name}.astype(float)"
         )
     return A
-
-
-def _to_numpy(A: Any, name: str) -> np.ndarray:
-    if hasattr(A, "to_numpy"):
-        A = A.to_numpy()
-    elif hasattr(A, "detach"):
-        A = A.detach()
-        if getattr(A.device, "type", "cpu") != "cpu":
-            raise TypeError(
-                f"{name} is a torch tensor on {A.device}; pass {name}.cpu(), or use backend='gpu'"
-            )
-        A = A.numpy()
-    try:
-        return np.asarray(A)
-    except ValueError as error:
-        raise ValueError(f"{name} cannot be read as an array ({error}); pass a rectangular array") from error
 
 
 def compute_dtype(dtype: np.dtype) -> np.dtype:

@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import _cost
+from ._arrays import compute_dtype
 from ._cost import Constants, Work
+from ._kinds import check_exact, kind_of, made
 
 BACKENDS = ("auto", "cpu", "gpu")
 WORTH_A_LOOK = 2.0
@@ -56,7 +58,10 @@ def is_on_device(A: Any) -> bool:
     ask = getattr(A, "__dlpack_device__", None)
     if ask is None or isinstance(A, np.ndarray):
         return False
-    return int(ask()[0]) in (2, 13)  # kDLCUDA and kDLCUDAManaged
+    try:
+        return int(ask()[0]) in (2, 13)  # kDLCUDA and kDLCUDAManaged
+    except (ValueError, BufferError):  # a device that DLPack has no number for
+        return False
 
 
 def gpu_module() -> Any:
@@ -81,16 +86,32 @@ def host_array(A: Any) -> np.ndarray:
     return device_array(A).get()
 
 
+ON_DEVICE = "cuda:"
+"""What the name of a library is preceded by when its arrays are on a device."""
+
+
 def library_of(A: Any) -> str | None:
-    """Name of the library of a device array; None for anything else."""
-    if not is_on_device(A):
-        return None
-    name = type(A).__module__.partition(".")[0]
-    return "jax" if name.startswith("jax") else name
+    """Name of the library of an array, "cuda:" before it for one on a device; None for NumPy's and SciPy's.
+
+    Raises
+    ------
+    TypeError
+        A library that, as it is set, could not hold the results of a fit.
+    """
+    if is_on_device(A):
+        name = type(A).__module__.partition(".")[0]
+        return ON_DEVICE + ("jax" if name.startswith("jax") else name)
+    kind = kind_of(A)
+    if kind is not None:
+        check_exact(A, compute_dtype(np.dtype(A.dtype)) if kind == "jax" else np.dtype(np.float32))
+    return kind
 
 
 def like(result: Any, library: str) -> Any:
-    """An array on the current device, of the library named; `result` is in host memory or a CuPy array."""
+    """An array of the library named, as `library_of` names it; `result` is in host memory or a CuPy array."""
+    if not library.startswith(ON_DEVICE):
+        return made(result, library)
+    library = library.removeprefix(ON_DEVICE)
     there = gpu_module().xp.asarray(result)
     if library == "torch":
         return sys.modules["torch"].from_dlpack(there)

@@ -18,7 +18,8 @@ KERNELS = ROOT / "kernels" / "fastmtl_kernels"
 
 LAYERS = [
     {"fastmtl_kernels"},
-    {"_version", "_status", "_arrays", "_progress", "_cost"},
+    {"_version", "_kinds"},
+    {"_status", "_arrays", "_progress", "_cost"},
     {"backend"},
     {"designs", "losses", "penalties"},
     {"problem", "task_problem", "_tasks", "_given"},

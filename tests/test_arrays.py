@@ -1,0 +1,301 @@
+"""Arrays of every kind in and out: X decides the kind, the device and the dtype of what comes back."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import fastmtl
+from fastmtl._kinds import kind_of
+
+KINDS = ["numpy", "pandas", "polars", "torch", "jax", "dask"]
+FRAMES = ("pandas", "polars")
+TENSORS = ("torch", "jax")
+
+
+def data(dtype=np.float64, n=40, p=6, t=3, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p))
+    Y = X[:, :2] @ rng.standard_normal((2, t)) + 0.1 * rng.standard_normal((n, t)) + 1.0
+    return X.astype(dtype), Y.astype(dtype)
+
+
+def given(A, kind, names="abcdefgh"):
+    """A NumPy array as another kind; skips where its library is missing."""
+    A = np.ascontiguousarray(A)
+    columns = None if A.ndim == 1 else list(names[: A.shape[1]])
+    if kind == "numpy":
+        return A
+    module = pytest.importorskip(kind, reason=f"{kind} is not installed")
+    if kind == "pandas":
+        index = np.arange(len(A)) + 100
+        return (
+            module.Series(A, index=index, name="y")
+            if A.ndim == 1
+            else module.DataFrame(A, index=index, columns=columns)
+        )
+    if kind == "polars":
+        return module.Series("y", A) if A.ndim == 1 else module.DataFrame(A, schema=columns)
+    if kind == "torch":
+        return module.from_numpy(A)
+    if kind == "jax":
+        return jax_array(A)
+    dask = pytest.importorskip("dask.array", reason="dask.array is not installed")
+    return dask.from_array(A, chunks=(7, *(2,) * (A.ndim - 1)))
+
+
+def jax_array(A):
+    import jax
+
+    with jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True):
+        return jax.device_put(A)
+
+
+@pytest.fixture(autouse=True)
+def narrow_jax():
+    """JAX with 32 bits, as it comes, after every test that has widened it."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].config.update("jax_enable_x64", False)
+
+
+def wide(kind):
+    if kind == "jax":
+        pytest.importorskip("jax", reason="jax is not installed").config.update("jax_enable_x64", True)
+
+
+def as_numpy(A):
+    return np.asarray(A.to_numpy() if hasattr(A, "to_numpy") else A)
+
+
+def same(A, B):
+    """Equal up to the rounding that the layout of X makes in one and the same algorithm."""
+    A, B = as_numpy(A), as_numpy(B)
+    np.testing.assert_allclose(A, B, rtol=0, atol=1e4 * np.finfo(B.dtype).eps * max(1.0, np.abs(B).max()))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_x_decides_the_kind_and_the_dtype_of_what_comes_back(kind, dtype):
+    wide(kind)
+    X, Y = data(dtype)
+    plain = fastmtl.fit(X, Y, alpha=0.05)
+    result = fastmtl.fit(given(X, kind), Y, alpha=0.05)
+    floating = np.float32 if dtype == np.float32 else np.float64
+    for mine, theirs in ((result.coef, plain.coef), (result.intercept, plain.intercept)):
+        assert kind_of(mine) == (kind if kind in TENSORS else None)
+        assert as_numpy(mine).dtype == floating
+        same(mine, theirs)
+    Z = result.predict(given(X, kind))
+    assert kind_of(Z) == (None if kind == "numpy" else kind)
+    assert as_numpy(Z).dtype == plain.predict(X).dtype
+    same(Z, plain.predict(X))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_targets_and_weights_may_be_of_any_kind(kind):
+    wide(kind)
+    X, Y = data()
+    s = np.linspace(0.5, 1.5, len(X))
+    plain = fastmtl.fit(X, Y, alpha=0.05, sample_weight=s)
+    result = fastmtl.fit(X, given(Y, kind), alpha=0.05, sample_weight=given(s, kind))
+    assert type(result.coef) is np.ndarray
+    same(result.coef, plain.coef)
+    assert result.task_names == (list("abc") if kind in FRAMES else None)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "poisson", "multinomial"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_predictions_are_on_the_scale_of_the_response(kind, loss):
+    wide(kind)
+    X, Y = data()
+    y = np.digitize(Y[:, 0], [0.5, 1.5]) if loss == "multinomial" else (Y > 1).astype(float)
+    plain = fastmtl.fit(X, y, alpha=0.02, loss=loss)
+    result = fastmtl.fit(given(X, kind), y, alpha=0.02, loss=loss)
+    there = given(X, kind)
+    same(result.predict(there), plain.predict(X))
+    np.testing.assert_allclose(
+        as_numpy(result.decision_function(there)), plain.decision_function(X), rtol=1e-9
+    )
+    assert result.score(there, y) == pytest.approx(plain.score(X, y))
+    if loss != "poisson":
+        same(result.predict_proba(there), plain.predict_proba(X))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_vector_gives_vectors_and_paths_give_the_kind_as_well(kind):
+    wide(kind)
+    X, Y = data()
+    path = fastmtl.fit_path(given(X, kind), given(Y[:, 0], kind), n_alphas=4)
+    assert isinstance(path.coefs, np.ndarray) and path.coefs.shape == (4, 6, 1)
+    fit = path[-1]
+    assert kind_of(fit.coef) == (kind if kind in TENSORS else None)
+    Z = fit.predict(given(X, kind))
+    assert kind_of(Z) == (None if kind == "numpy" else kind) and Z.shape == (40,)
+    again = pickle.loads(pickle.dumps(fit))
+    np.testing.assert_array_equal(as_numpy(again.predict(given(X, kind))), as_numpy(Z))
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_frames_keep_rows_and_names(kind):
+    X, Y = data()
+    frame = given(X, kind)
+    result = fastmtl.fit(frame, given(Y, kind, "uvw"), alpha=0.05)
+    assert result.feature_names == list("abcdef") and result.task_names == list("uvw")
+    Z = result.predict(frame)
+    assert list(Z.columns) == list("uvw")
+    vector = fastmtl.fit(frame, given(Y[:, 0], kind), alpha=0.05).predict(frame)
+    assert vector.name == "y"
+    if kind == "pandas":
+        assert (Z.index == frame.index).all() and (vector.index == frame.index).all()
+    with pytest.raises(ValueError, match="order"):
+        result.predict(frame[list("fedcba")])
+
+
+def test_missing_targets_in_frames_are_gaps():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    X, Y = data()
+    holes = Y.copy()
+    holes[::3, 1] = np.nan
+    plain = fastmtl.fit(X, holes, alpha=0.05)
+    boxed = pandas.DataFrame(holes).convert_dtypes(convert_integer=False)
+    boxed[1] = boxed[1].where(~np.isnan(holes[:, 1]), pandas.NA)
+    nulls = polars.DataFrame(holes).fill_nan(None)
+    for table in (boxed, nulls):
+        same(fastmtl.fit(X, table, alpha=0.05).coef, plain.coef)
+
+
+def test_frames_of_several_dtypes():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    X, Y = data()
+    columns = {"a": X[:, 0], "b": X[:, 1] > 0, "c": np.arange(40), "d": X[:, 2].astype(np.float32)}
+    plain = fastmtl.fit(np.stack([c.astype(float) for c in columns.values()], axis=1), Y, alpha=0.05)
+    for table in (
+        pandas.DataFrame(columns),
+        polars.DataFrame(columns),
+        pandas.DataFrame(columns).convert_dtypes(),
+    ):
+        same(fastmtl.fit(table, Y, alpha=0.05).coef, plain.coef)
+
+
+def test_a_dask_array_is_answered_lazily_and_by_chunks_of_rows():
+    dask = pytest.importorskip("dask.array", reason="dask.array is not installed")
+    X, Y = data()
+    there = dask.from_array(X, chunks=(7, 2))
+    result = fastmtl.fit(there, dask.from_array(Y, chunks=5), alpha=0.05)
+    Z = result.predict(there)
+    assert Z.chunks == (there.chunks[0], (3,)) and Z.dtype == np.float64
+    unknown = there[there[:, 0] > -np.inf]  # its number of rows is not known before it is computed
+    same(fastmtl.fit(unknown, Y, alpha=0.05).coef, result.coef)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_read_only_arrays_are_taken_and_left_alone(order):
+    X, Y = data()
+    X, Y = np.array(X, order=order), np.array(Y, order=order)
+    before = X.copy(), Y.copy()
+    for A in (X, Y):
+        A.flags.writeable = False
+    result = fastmtl.fit(X, Y, alpha=0.05)
+    result.predict(X)
+    np.testing.assert_array_equal(X, before[0])
+    np.testing.assert_array_equal(Y, before[1])
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    assert fastmtl.fit(torch.from_numpy(before[0]), Y, alpha=0.05).coef.is_contiguous()
+
+
+def test_a_tensor_with_a_gradient_is_read_and_no_gradient_comes_back():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    X, Y = data()
+    there = torch.from_numpy(X).requires_grad_()
+    result = fastmtl.fit(there, torch.from_numpy(Y), alpha=0.05)
+    assert not result.coef.requires_grad and not result.predict(there).requires_grad
+    same(result.coef, fastmtl.fit(X, Y, alpha=0.05).coef)
+
+
+def refusals():
+    """(kind, how it is made, what the message must name)."""
+    return [
+        ("torch", lambda m, X: m.from_numpy(X).bfloat16(), r"X\.float\(\)"),
+        ("torch", lambda m, X: m.from_numpy(X).to_sparse(), r"X\.to_dense\(\)"),
+        ("torch", lambda m, X: m.empty(X.shape, device="meta"), r"X\.cpu\(\)"),
+        ("torch", lambda m, X: m.from_numpy(X).to(m.complex128), "complex"),
+        ("polars", lambda m, X: m.DataFrame(X).lazy(), r"X\.collect\(\)"),
+        ("polars", lambda m, X: m.DataFrame({"a": X[:, 0], "b": ["x"] * len(X)}), "not numbers: b"),
+        ("pandas", lambda m, X: m.DataFrame({"a": X[:, 0], "b": ["x"] * len(X)}), "not numbers: b"),
+        (
+            "pandas",
+            lambda m, X: m.DataFrame({"a": X[:, 0], "b": m.Categorical(["x"] * len(X))}),
+            "not numbers: b",
+        ),
+        ("jax", lambda m, X: m.numpy.ones((40, 3), dtype="int32"), "astype"),
+        ("jax", lambda m, X: m.experimental.sparse.BCOO.fromdense(m.numpy.ones((40, 3))), "todense"),
+        ("dask", lambda m, X: m.array.from_array(X).map_blocks(sparse_block, dtype=float), r"X\.compute\(\)"),
+    ]
+
+
+def sparse_block(block):
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix(block)
+
+
+@pytest.mark.parametrize(
+    "place", range(len(refusals())), ids=[f"{r[0]}-{i}" for i, r in enumerate(refusals())]
+)
+def test_what_cannot_be_exact_is_refused_with_its_remedy(place):
+    kind, make, said = refusals()[place]
+    module = pytest.importorskip(kind, reason=f"{kind} is not installed")
+    for extra in {"dask": ["dask.array"], "jax": ["jax.experimental.sparse"]}.get(kind, []):
+        pytest.importorskip(extra, reason=f"{extra} is not installed")
+    X, Y = data()
+    with pytest.raises(TypeError, match=said) as caught:
+        fastmtl.fit(make(module, X), Y, alpha=0.05)
+    assert str(caught.value).startswith("X ") and "\n" not in str(caught.value)
+
+
+def test_a_traced_array_is_refused():
+    jax = pytest.importorskip("jax", reason="jax is not installed")
+    X, Y = data(np.float32)
+
+    @jax.jit
+    def traced(A):
+        return fastmtl.fit(A, Y, alpha=0.05).coef
+
+    with pytest.raises(TypeError, match="pure_callback"):
+        traced(X)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_imported_that_the_caller_has_not(kind):
+    if kind != "numpy":
+        pytest.importorskip("dask.array" if kind == "dask" else kind, reason=f"{kind} is not installed")
+    code = textwrap.dedent(
+        f"""
+        import sys
+        sys.path[:0] = {sys.path!r}
+        import numpy as np
+        sys.path.append({str(__file__).rsplit("/", 1)[0]!r})
+        import fastmtl, scipy.sparse, numba, pytest, threadpoolctl
+        from test_arrays import data, given, wide, as_numpy
+        wide({kind!r})
+        X, Y = data()
+        there = given(X, {kind!r})
+        before = set(sys.modules)
+        result = fastmtl.fit(there, Y, alpha=0.05)
+        as_numpy(result.predict(there)); as_numpy(result.coef)
+        new = {{m.partition(".")[0] for m in set(sys.modules) - before}}
+        others = {{"pandas", "polars", "torch", "jax", "dask", "cupy", "sklearn", "matplotlib", "pyarrow"}}
+        print(sorted(new & others - {{{kind!r}}}))
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
