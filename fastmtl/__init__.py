@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from . import losses, model_selection, penalties
     from .api import alpha_max, certify, fit
     from .certificate import Certificate
-    from .model_selection import Criteria, CVResult, cross_validate, path_criteria
+    from .model_selection import Criteria, CVResult, cross_validate, debias, fit_reweighted, path_criteria
     from .path import PathResult, fit_path
     from .result import FitResult
 
@@ -28,8 +28,10 @@ __all__ = [
     "alpha_max",
     "certify",
     "cross_validate",
+    "debias",
     "fit",
     "fit_path",
+    "fit_reweighted",
     "losses",
     "model_selection",
     "path_criteria",
@@ -45,8 +47,10 @@ _HOMES = {
     "alpha_max": "api",
     "certify": "api",
     "cross_validate": "model_selection",
+    "debias": "model_selection",
     "fit": "api",
     "fit_path": "path",
+    "fit_reweighted": "model_selection",
     "path_criteria": "model_selection",
 }
 

@@ -3,12 +3,18 @@
 from ._cv_result import CVResult
 from .criteria import Criteria, path_criteria
 from .cross_validate import cross_validate
+from .debias import debias
 from .folds import grouped, k_fold, per_task, repeated, stratified, time_ordered
+from .reweighted import ReweightedResult, adaptive, fit_reweighted
 
 __all__ = [
     "CVResult",
     "Criteria",
+    "ReweightedResult",
+    "adaptive",
     "cross_validate",
+    "debias",
+    "fit_reweighted",
     "grouped",
     "k_fold",
     "path_criteria",
