@@ -12,6 +12,7 @@ and holds zero.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,16 @@ REFIT = 1e-6
 """Share of the weighted residuals that a column may sum to before its intercept is refitted for the dual point."""
 
 
+@dataclass(frozen=True)
+class TaskCheck(Check):
+    """A check that knows the duality gap of every component of the problem, (components,)."""
+
+    gaps: Array = field(default_factory=lambda: np.zeros(0))
+
+
 def evaluate_task(
     problem: TaskProblem, coef: Array, intercept: Array, candidate: Array | None = None
-) -> Check:
+) -> TaskCheck:
     """Certify coefficients (p, t) and intercepts (t,) against the data; `candidate` (N,) is another dual point to try."""
     coef = np.asarray(coef, dtype=np.float64)
     fitted = problem.design.predict(coef) if coef.any() else np.zeros(problem.design.shape[0])
@@ -38,24 +46,45 @@ def evaluate_task(
 
 def evaluate_fitted(
     problem: TaskProblem, coef: Array, intercept: Array, fitted: Array, candidate: Array | None = None
-) -> Check:
+) -> TaskCheck:
     """`evaluate_task` where the predictions of `coef` without intercepts (N,) are known already."""
     Z = fitted + problem.design.spread(intercept)
-    loss = problem.loss_value(Z)
-    primal = loss + problem.penalty.value(coef)
     at = _refitted(problem, fitted, intercept, Z)
-    theta = nuisance(problem).dual_point(-problem.loss_gradient(at))
+    own = nuisance(problem)
+    theta = own.dual_point(-problem.loss_gradient(at))
     V = problem.correlate(theta)
-    bound, direction = task_bound(problem, theta, V, at), theta
+    points = [(theta, _without(V, problem.free), at)]
     if candidate is not None:
-        other = nuisance(problem).dual_point(np.asarray(candidate, dtype=np.float64))
-        tried = task_bound(problem, other, problem.correlate(other))
-        if tried.value > bound.value:
-            bound, direction = tried, other
+        other = own.dual_point(np.asarray(candidate, dtype=np.float64))
+        points.append((other, _without(problem.correlate(other), problem.free), None))
+    direction = np.empty_like(theta)
+    losses, values, primals = [], [], []
+    for columns, part in problem.components:
+        rows = problem.entries(columns)
+        tried = [
+            (task_bound(part, a[rows], B[:, columns], None if z is None else z[rows]), a[rows])
+            for a, B, z in points
+        ]
+        (value, scale), best = max(tried, key=lambda one: one[0][0])
+        direction[rows] = scale * best
+        losses.append(part.loss_value(Z[rows]))
+        values.append(value)
+        primals.append(losses[-1] + part.penalty.value(coef[:, columns]))
+    bound = Bound(float(sum(values)), 1.0, 0.0, 0.0, own.violation(direction))
+    primal = float(sum(primals))
     data = float(problem.omega @ np.abs(theta * problem.y)) if problem.is_quadratic else 0.0
     scale = abs(primal) + 2.0 * abs(bound.value) + data
     certificate = assemble_certificate(primal, bound, problem.null_value, scale=scale, is_zero=not coef.any())
-    return Check(certificate, V, theta, direction, bound, loss)
+    gaps = np.subtract(primals, values)
+    return TaskCheck(certificate, V, theta, direction, bound, float(sum(losses)), gaps=gaps)
+
+
+def _without(V: Array, rows: Array) -> Array:
+    """V with some rows zero."""
+    if len(rows):
+        V = V.copy()
+        V[rows] = 0.0
+    return V
 
 
 def _refitted(problem: TaskProblem, fitted: Array, intercept: Array, Z: Array) -> Array:
@@ -69,23 +98,20 @@ def _refitted(problem: TaskProblem, fitted: Array, intercept: Array, Z: Array) -
     return fitted + problem.design.spread(problem.best_intercepts(fitted, intercept))
 
 
-def task_bound(problem: TaskProblem, theta: Array, V: Array, Z: Array | None = None) -> Bound:
-    """The best dual value found at `a theta`, a up to what the penalty allows; never below zero, as P is not.
+def task_bound(problem: TaskProblem, theta: Array, V: Array, Z: Array | None = None) -> tuple[float, float]:
+    """The best dual value found at `a theta`, and that a; never below zero, as P is not.
 
     Tried are the largest a up to 1 and, where theta is the gradient at predictions Z, the vertex of the dual's parabola in a:
     its slope at 1 is `sum omega theta Z`, as the derivative of the conjugate is Z there, its curvature
-    `sum omega theta^2 / loss''(Z)`.
+    `sum omega theta^2 / loss''(Z)`. V is `X' (omega theta)`, zero at the unpenalised features.
     """
-    V = V.copy() if len(problem.free) else V
-    V[problem.free] = 0.0
     limit, conjugate = problem.penalty.conjugate_along(V)
-    pull = 0.0 if problem.offset is None else float(np.vdot(problem.omega * theta, problem.offset))
+    weighted = problem.omega * theta
+    pull = 0.0 if problem.offset is None else float(np.vdot(weighted, problem.offset))
     scales = {min(1.0, limit)}
     if Z is not None:
-        weighted = problem.omega * theta
-        curved = weighted * theta
-        hessian = problem.loss_hessian(Z)
-        curvature = float((curved[curved > 0] / np.maximum(hessian[curved > 0], TINY)).sum())
+        hessian = np.maximum(problem.loss_hessian(Z), TINY)
+        curvature = float((weighted * theta / hessian).sum())
         if 0.0 < curvature < math.inf:
             scales.add(min(1.0 + float(weighted @ Z) / curvature, limit))
     best, scale = 0.0, 0.0
@@ -93,13 +119,12 @@ def task_bound(problem: TaskProblem, theta: Array, V: Array, Z: Array | None = N
         value = -problem.loss_conjugate(-a * theta) - conjugate(a) - a * pull if a > 0.0 else -math.inf
         if math.isfinite(value) and value > best:
             best, scale = value, a
-    return Bound(best, scale, 0.0, 0.0, nuisance(problem).violation(theta))
+    return best, scale
 
 
 def task_dual_point(problem: TaskProblem, check: Check) -> Any:
     """The dual point behind a bound in the form of Y: (n, t), or a list with one array a task."""
-    direction: Any = check.direction
-    return problem.design.as_given(check.bound.scale * direction)
+    return problem.design.as_given(check.direction)
 
 
 def check_point(

@@ -46,6 +46,8 @@ class TaskProblem:
         With its alpha set.
     fit_intercept : bool
     offset : ndarray of shape (N,) or None
+    is_joint : bool
+        Whether columns that nothing ties together are handled as one component all the same.
     """
 
     design: TaskDesign
@@ -55,6 +57,7 @@ class TaskProblem:
     penalty: Penalty
     fit_intercept: bool = True
     offset: Array | None = None
+    is_joint: bool = False
 
     DATA_ONLY: ClassVar[tuple[str, ...]] = ("weight", "unbounded", "null_intercepts", "null_value")
     """What is computed from the data, whatever the penalty."""
@@ -78,6 +81,24 @@ class TaskProblem:
     def is_quadratic(self) -> bool:
         """Whether every loss is the squared one, so that its Hessian never changes."""
         return all(part.loss.name == "squared" for part in self.parts)
+
+    @cached_property
+    def components(self) -> tuple[tuple[slice, TaskProblem], ...]:
+        """Columns that penalty or losses tie together, each with their problem: all, unless the penalty sums over entries."""
+        form = self.penalty.lower(self.design.p)
+        everything = slice(0, self.n_tasks)
+        if self.is_joint or form is None or form.l2[np.isfinite(form.l2)].any():
+            return ((everything, self),)
+        ranges = []
+        for part in self.parts:
+            step = part.columns.stop - part.columns.start if part.loss.joint else 1
+            ranges += [slice(c, c + step) for c in range(part.columns.start, part.columns.stop, step)]
+        features = np.arange(self.design.p)
+        return tuple((c, self.restricted(features, self.penalty, c.start, c.stop)) for c in ranges)
+
+    def entries(self, columns: slice) -> slice:
+        """Where the entries of some columns are in flat arrays."""
+        return slice(int(self.design.ptr[columns.start]), int(self.design.ptr[columns.stop]))
 
     @property
     def is_majorised(self) -> bool:
@@ -188,9 +209,11 @@ class TaskProblem:
         """`V = X' (omega theta)` (p, t)."""
         return self.design.correlate(self.omega * theta)
 
-    def restricted(self, features: Array, penalty: Penalty, low: int, high: int) -> TaskProblem:
+    def restricted(
+        self, features: Array, penalty: Penalty, low: int, high: int, *, is_joint: bool = False
+    ) -> TaskProblem:
         """The problem of some features and the columns `low:high`, which must not cut a joint loss apart."""
-        entries = slice(int(self.design.ptr[low]), int(self.design.ptr[high]))
+        entries = self.entries(slice(low, high))
         parts = []
         for part in self.parts:
             first, last = max(part.columns.start, low), min(part.columns.stop, high)
@@ -207,4 +230,5 @@ class TaskProblem:
             penalty,
             self.fit_intercept,
             None if self.offset is None else self.offset[entries],
+            is_joint,
         )

@@ -314,7 +314,7 @@ def test_offsets_join_the_prediction(own):
 @pytest.mark.parametrize("own", [False, True])
 def test_standardisation_is_that_of_the_rows_with_weight(own):
     X, Y = own_data("squared") if own else shared_data("squared")
-    scaled = [5.0 * x + 3.0 for x in X] if own else 5.0 * X + 3.0
+    scaled = [5.0 * np.asarray(x) + 3.0 for x in X] if own else 5.0 * np.asarray(X) + 3.0
     a = fastmtl.fit(scaled, Y, alpha=0.05, standardize=True, tol=TOL)
     agree(a, fastmtl.fit(X, Y, alpha=0.05, standardize=True, tol=TOL))
 

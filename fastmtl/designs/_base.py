@@ -58,8 +58,8 @@ class Design(ABC):
     def part(self, cols: Array) -> Design:
         """The columns `cols` as a design of their own, a float64 copy."""
 
-    def weighted_gram(self, weight: Array) -> Array:
-        """`X' diag(weight) X` (p, p) in float64 for non-negative weights."""
+    def weighted_gram(self, weight: Array, *, single: bool = False) -> Array:
+        """`X' diag(weight) X` (p, p) in float64 for non-negative weights; `single` allows the digits of float32."""
         return self.gram(np.arange(self.p), None, weight)
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -20,6 +21,8 @@ PANEL_FLOPS = 1.5e9
 SMALL_PRODUCT = 1_000_000
 """Largest m * n * k that OpenBLAS multiplies without packing: for few columns of R twice as fast, on one thread."""
 LEAST_COLUMNS, MOST_COLUMNS = 16, 128
+SINGLE_RANGE = (1e-25, 1e25)
+"""Squared norms that float32 holds with all of its digits."""
 
 
 class DenseDesign(Design):
@@ -109,9 +112,21 @@ class DenseDesign(Design):
     def part(self, cols: Array) -> Design:
         return DenseDesign(self.take(cols).T)
 
-    def weighted_gram(self, weight: Array) -> Array:
-        root = (self.X.T if self._direct else self.take(np.arange(self.p))) * np.sqrt(weight)
-        return root @ root.T  # numpy forms one triangle only
+    def weighted_gram(self, weight: Array, *, single: bool = False) -> Array:
+        root = np.sqrt(weight)
+        if single:
+            rows = self._single * root.astype(np.float32)
+            gram = rows @ rows.T  # numpy forms one triangle only
+            diagonal = gram.diagonal()
+            if ((diagonal > SINGLE_RANGE[0]) & (diagonal < SINGLE_RANGE[1])).all():
+                return gram.astype(np.float64)
+        rows = (self.X.T if self._direct else self.take(np.arange(self.p))) * root
+        return rows @ rows.T
+
+    @cached_property
+    def _single(self) -> Array:
+        """Features as rows, in float32."""
+        return np.ascontiguousarray(self.X.T, dtype=np.float32)
 
     def sq_norms(self, weight: Array | None = None) -> Array:
         out = np.zeros(self.p)

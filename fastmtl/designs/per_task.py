@@ -48,8 +48,8 @@ class TaskDesign(ABC):
         """`sum_i r_i x_i` of every column (p, t) for R (N,)."""
 
     @abstractmethod
-    def grams(self, weight: Array) -> Array:
-        """`sum_i weight_i x_i x_i'` of every column (t, p, p)."""
+    def grams(self, weight: Array, *, single: bool = False) -> Array:
+        """`sum_i weight_i x_i x_i'` of every column (t, p, p); `single` allows the digits of float32."""
 
     @abstractmethod
     def part(self, features: Array, low: int = 0, high: int | None = None) -> TaskDesign:
@@ -100,14 +100,14 @@ class SharedDesign(TaskDesign):
     def correlate(self, R: Array) -> Array:
         return self.base.correlate(R.reshape(self.t, -1).T)
 
-    def grams(self, weight: Array) -> Array:
+    def grams(self, weight: Array, *, single: bool = False) -> Array:
         columns = weight.reshape(self.t, -1)
         out = np.empty((self.t, self.p, self.p))
         for c in range(self.t):
             if c and (columns[c] == columns[c - 1]).all():
                 out[c] = out[c - 1]
             else:
-                out[c] = self.base.weighted_gram(columns[c])
+                out[c] = self.base.weighted_gram(columns[c], single=single)
         return out
 
     def part(self, features: Array, low: int = 0, high: int | None = None) -> TaskDesign:
@@ -160,12 +160,12 @@ class OwnDesigns(TaskDesign):
             out[:, columns] = base.correlate(R[entries].reshape(width, -1).T)
         return out
 
-    def grams(self, weight: Array) -> Array:
+    def grams(self, weight: Array, *, single: bool = False) -> Array:
         out = np.empty((self.t, self.p, self.p))
         for c, base in enumerate(
             base for base, w in zip(self.bases, self.widths, strict=True) for _ in range(w)
         ):
-            out[c] = base.weighted_gram(weight[self.ptr[c] : self.ptr[c + 1]])
+            out[c] = base.weighted_gram(weight[self.ptr[c] : self.ptr[c + 1]], single=single)
         return out
 
     def part(self, features: Array, low: int = 0, high: int | None = None) -> TaskDesign:

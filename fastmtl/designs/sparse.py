@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,10 @@ from .dense import DenseDesign
 
 DENSE_SHARE = 0.2
 """Share of stored entries above which a part of X is handled as dense."""
+
+
+SMALL_COPY = 1 << 25
+"""Bytes that a copy of X in another format may take."""
 
 
 class SparseDesign(Design):
@@ -50,7 +55,13 @@ class SparseDesign(Design):
         return np.asarray(self.columns(rows) @ W)
 
     def _columns(self, cols: Any) -> Any:
-        return self.X[:, cols].astype(np.float64)
+        return self._by_columns[:, cols].astype(np.float64)
+
+    @cached_property
+    def _by_columns(self) -> Any:
+        """X where columns are cheap to take: a small CSR matrix is copied to CSC once."""
+        is_small = 12 * self.X.nnz <= SMALL_COPY
+        return self.X.tocsc() if self.X.format == "csr" and is_small else self.X
 
     def columns(self, cols: Array) -> Any:
         """The columns `cols` as a canonical float64 CSC matrix (a copy of those columns only)."""

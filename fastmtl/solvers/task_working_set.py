@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from .._arrays import Array
 from .._status import Status
 from ..certificate import Check
 from ..nuisance import nuisance
-from ..penalties import Lowered, Penalty, restrict
-from ..task_certificate import evaluate_task, task_dual_point
+from ..penalties import Penalty, restrict
+from ..task_certificate import TaskCheck, evaluate_task, task_dual_point
 from ..task_problem import TaskProblem
 from ._base import INNER_SHARE, STALL_ROUNDS, InterruptedRun, Outcome, Settings, verdict
 from .prox_newton import has_small_grams, prox_newton
@@ -27,8 +27,21 @@ WHOLE_SHARE = 0.5
 """Share of the tolerance that a problem is solved to when no features are left out."""
 ROUGH = 0.03
 """Share of the global gap that a working set is solved to while it is still growing."""
-SMALL = 64
+SMALL = 16
 """Blocks that a working set may have from the start."""
+STEP = 5e7
+"""What a step costs beside its Gram matrices, in their operations."""
+
+
+class Chosen(NamedTuple):
+    """Blocks to descend on in some columns, and to which gap."""
+
+    columns: slice
+    part: TaskProblem
+    blocks: Array
+    any_new: bool
+    target: float
+    gap: float
 
 
 @dataclass(frozen=True)
@@ -117,7 +130,7 @@ class _Run:
             if not missing:
                 share *= 0.1
 
-    def _certify(self) -> Check:
+    def _certify(self) -> TaskCheck:
         dtype: Any = self.problem.design.dtype
         return evaluate_task(self.problem, self.coef.astype(dtype), self.intercept.astype(dtype))
 
@@ -127,37 +140,57 @@ class _Run:
         dual = lambda: task_dual_point(self.problem, check)  # noqa: E731
         return Outcome(coef, intercept, check.certificate, status, self.iteration, dual)
 
-    def _descend(self, check: Check, tol: float, gap: float) -> bool:
-        """Choose blocks and descend on them, one set of coupled columns after the other; whether any block was new."""
-        problem, missing = self.problem, False
+    def _descend(self, check: TaskCheck, tol: float, rough: float) -> bool:
+        """Choose blocks and descend on them, one component after the other or all at once; whether any block was new."""
         if self.form is None:
-            goal = tol * problem.null_value
-            self.coef, self.intercept = self._descended(problem, self.coef, self.intercept, goal)
-            return False
-        components = coupled(problem, self.form)
-        null = problem.null_value / len(components)
-        for low, high in components:
-            blocks, any_new, truncated = self._choose(check.scores[:, low:high], self.coef[:, low:high])
-            missing |= any_new
-            target = max(tol, ROUGH * gap) if truncated else tol
-            features, penalty = restrict(self.form, blocks, problem.free)
-            part = problem.restricted(features, penalty, low, high)
-            W, b = self._descended(
-                part, self.coef[features, low:high], self.intercept[low:high], target * null
+            (gap,) = check.gaps.tolist()
+            self._descend_on(
+                self.problem, slice(0, self.problem.n_tasks), slice(None), tol * self.problem.null_value, gap
             )
-            self.coef[:, low:high] = 0.0
-            self.coef[features, low:high], self.intercept[low:high] = W, b
+            return False
+        share = self.problem.null_value / len(check.gaps)
+        chosen = []
+        for (columns, part), gap in zip(self.problem.components, check.gaps.tolist(), strict=True):
+            if gap > tol * share:
+                blocks, any_new, truncated = self._choose(check.scores[:, columns], self.coef[:, columns])
+                target = max(tol * share, ROUGH * min(gap, rough * share)) if truncated else tol * share
+                chosen.append(Chosen(columns, part, blocks, any_new, target, gap))
+        missing = any(one.any_new for one in chosen)
+        if len(chosen) > 1:
+            chosen = self._together(chosen)
+        for one in chosen:
+            features, penalty = restrict(self.form, one.blocks, one.part.free)
+            restricted = one.part.restricted(features, penalty, 0, one.part.n_tasks, is_joint=True)
+            self._descend_on(restricted, one.columns, features, one.target, one.gap)
             if self.settings.monitor.late():
                 break
         return missing
 
-    def _descended(self, part: TaskProblem, W: Array, b: Array, tol: float) -> tuple[Array, Array]:
-        q, t = W.shape
+    def _together(self, chosen: list[Chosen]) -> list[Chosen]:
+        """All components as one over the union of their blocks, where that is cheaper than one after the other."""
+        problem, sizes = self.problem, np.diff(self.form.ptr)
+        union = np.unique(np.concatenate([one.blocks for one in chosen]))
+        rows = int(sizes[union].sum()) + len(problem.free)
+        apart = STEP * len(chosen) + sum(
+            one.part.design.shape[0] * int(sizes[one.blocks].sum()) ** 2 for one in chosen
+        )
+        if problem.design.shape[0] * rows**2 > apart or not has_small_grams(rows, problem.n_tasks):
+            return chosen
+        everything = slice(0, problem.n_tasks)
+        target, gap = sum(one.target for one in chosen), sum(one.gap for one in chosen)
+        return [Chosen(everything, problem, union, True, target, gap)]
+
+    def _descend_on(self, part: TaskProblem, columns: slice, features: Any, tol: float, gap: float) -> None:
+        """Descend on some features of some columns, all others zero."""
+        W, b = self.coef[features, columns], self.intercept[columns]
         late = self.settings.monitor.late
-        if not has_small_grams(q, t):
-            return accelerated(part, W, tol, late)
-        point = prox_newton(part, W, b, self.settings.kernels, tol, late)
-        return point.coef, point.intercept
+        if has_small_grams(*W.shape):
+            point = prox_newton(part, W, b, self.settings.kernels, tol, gap, late)
+            W, b = point.coef, point.intercept
+        else:
+            W, b = accelerated(part, W, tol, late)
+        self.coef[:, columns] = 0.0
+        self.coef[features, columns], self.intercept[columns] = W, b
 
     def _choose(self, V: Array, coef: Array) -> tuple[Array, bool, bool]:
         """Blocks in use or near their bound and the worst violators; whether any is new, and whether some were left out."""
@@ -177,16 +210,3 @@ class _Run:
             violators = violators[np.argpartition(-scores[violators], limit)[:limit]]
             kept[violators] = True
         return np.flatnonzero(kept), len(violators) > 0, truncated
-
-
-def coupled(problem: TaskProblem, form: Lowered) -> list[tuple[int, int]]:
-    """Ranges of columns that penalty or losses tie together: all of them unless the penalty is a sum over entries."""
-    if form.l2[np.isfinite(form.l2)].any():
-        return [(0, problem.n_tasks)]
-    out = []
-    for part in problem.parts:
-        if part.loss.joint:
-            out.append((part.columns.start, part.columns.stop))
-        else:
-            out += [(c, c + 1) for c in range(part.columns.start, part.columns.stop)]
-    return out
