@@ -27,8 +27,7 @@ class Solver:
     """Solve what skglm's datafits and penalties state, to a certified duality gap.
 
     Datafits: Quadratic, WeightedQuadratic, QuadraticMultiTask, QuadraticGroup, Logistic, LogisticGroup, Huber, Poisson,
-    PoissonGroup. Penalties: L1, L1_plus_L2, WeightedL1, L2_1, WeightedGroupL2, WeightedL1GroupL2 with features weighted
-    alike.
+    PoissonGroup. Penalties: L1, L1_plus_L2, WeightedL1, L2_1, WeightedGroupL2, WeightedL1GroupL2.
 
     Parameters
     ----------
@@ -118,18 +117,6 @@ def _groups(penalty: Any) -> list[Any]:
     return [penalty.grp_indices[low:high] for low, high in zip(ptr[:-1], ptr[1:], strict=True)]
 
 
-def _sparse_group(s: Any, p: int) -> Penalty:
-    level = s.weights_features[0]
-    if not (s.weights_features == level).all() or not 0 <= level < np.inf:
-        raise TypeError(
-            "WeightedL1GroupL2 with features weighted unlike each other; one of skglm's solvers serves it"
-        )
-    # alpha (level |W|_1 + sum_g v_g |W_g|) is our alpha' (tau |W|_1 + (1 - tau) sum_g v_g |W_g|) with these two.
-    return SparseGroup(
-        s.alpha * (1.0 + level), tau=level / (1.0 + level), groups=_groups(s), group_weights=s.weights_groups
-    )
-
-
 PENALTIES: dict[str, Callable[[Any, int], Penalty]] = {
     "L1": lambda s, p: L1(s.alpha, positive=s.positive),
     "L1_plus_L2": lambda s, p: L1(s.alpha, l1_ratio=s.l1_ratio, positive=s.positive),
@@ -138,7 +125,14 @@ PENALTIES: dict[str, Callable[[Any, int], Penalty]] = {
     "WeightedGroupL2": lambda s, p: Group(
         s.alpha, groups=_groups(s), group_weights=s.weights, positive=s.positive
     ),
-    "WeightedL1GroupL2": _sparse_group,
+    # alpha (|u o W|_1 + sum_g v_g |W_g|) is our 2 alpha (1/2 |u o W|_1 + 1/2 sum_g v_g |W_g|).
+    "WeightedL1GroupL2": lambda s, p: SparseGroup(
+        2.0 * s.alpha,
+        tau=0.5,
+        groups=_groups(s),
+        group_weights=s.weights_groups,
+        feature_weights=s.weights_features,
+    ),
 }
 
 
