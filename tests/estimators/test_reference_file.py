@@ -39,6 +39,14 @@ CANNOT_APPLY = {
     "test_enet_copy_X_False_check_input_False": "expects X to be overwritten; it never is",
 }
 """Tests that state what scikit-learn's algorithm cannot do, or count its steps."""
+LOOSE = "compares digits at the default tol; newer versions of the test ask for tol=1e-6, and pass"
+if "n_alphas" in theirs.LassoCV().get_params():  # before 1.9
+    CANNOT_APPLY |= {
+        "test_multitask_enet_and_lasso_cv": LOOSE,
+        "test_multi_task_lasso_cv_dtype": LOOSE,
+        "test_enet_l1_ratio": "expects a warning that l1_ratio=0 converges badly; newer versions expect none",
+        "test_multitask_cv_estimators_with_sample_weight": "expects sample weights to be refused; they are taken",
+    }
 LONG = {"test_enet_cv_sample_weight_consistency", "test_enet_cv_sample_weight_correctness"}
 """Tests with many cases, each of thousands of fits."""
 
