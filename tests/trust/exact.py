@@ -56,12 +56,21 @@ def judge(X: Any, Y: Any, coef: Any, intercept: Any, penalty: Any, **problem: An
         return _judge(_Data(X, Y, **problem), longdouble(coef), longdouble(intercept), penalty, problem)
 
 
+def objective(X: Any, Y: Any, coef: Any, intercept: Any, penalty: Any, **problem: Any) -> Judgement:
+    """The primal value alone, as `judge` computes it; the dual is zero and the gap inf."""
+    with np.errstate(all="ignore"):
+        data, W, b = _Data(X, Y, **problem), longdouble(coef), longdouble(intercept)
+        primal, null = data.loss(data.X @ (W * data.divisor[:, None]) + b), data.null()
+        primal = primal + penalty_terms(penalty, len(W)).value(W * data.divisor[:, None])
+        return Judgement(primal, L(0), null, float("inf"), data.magnitude(W * data.divisor[:, None], b))
+
+
 def _judge(data: _Data, W: np.ndarray, b: np.ndarray, penalty: Any, problem: dict[str, Any]) -> Judgement:
     terms = penalty_terms(penalty, W.shape[0])
     W = W * data.divisor[:, None]
     fitted = data.X @ W
     primal = data.loss(fitted + b) + terms.value(W)
-    null = data.loss(0 * fitted + data.best_intercepts(0 * fitted))
+    null = data.null()
     points = [data.dual_point(fitted, terms, W)]
     if problem.get("dual") is not None:
         points.append(data.made_feasible(longdouble(problem["dual"]).reshape(data.Y.shape), terms, W))
@@ -115,6 +124,11 @@ class _Data:
             constant = deviation <= 8 * np.finfo(np.float64).eps * size
             self.divisor = np.where(constant, L(1), deviation)
             self.X = self.X / self.divisor
+
+    def null(self) -> Any:
+        """P(0)."""
+        zero = np.zeros(self.Y.shape, dtype=L)
+        return self.loss(zero + self.best_intercepts(zero))
 
     def magnitude(self, W: np.ndarray, b: np.ndarray) -> Any:
         size = np.abs(self.X) @ np.abs(W) + np.abs(b) + np.abs(self.Y) + np.abs(self.offset)
@@ -368,7 +382,8 @@ def penalty_terms(penalty: Any, p: int) -> Any:
     else:
         tau = L(penalty.tau)
         form = times(alpha * tau, v), times(alpha * (1 - tau), g), np.zeros(len(rows), dtype=L)
-    return _BlockTerms(Blocks(rows, *(np.asarray(part, dtype=L) for part in form), penalty.positive))
+    l1, l2, ridge = (np.asarray(part, dtype=L) for part in form)
+    return _BlockTerms(Blocks(rows, l1, l2, ridge, penalty.positive))
 
 
 def group_rows(groups: Any, p: int) -> list[np.ndarray]:
