@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from . import losses, model_selection, penalties
     from .api import alpha_max, certify, fit
     from .certificate import Certificate
-    from .model_selection import Criteria, CVResult, cross_validate, debias, fit_reweighted, path_criteria
+    from .model_selection import (
+        Criteria,
+        CVResult,
+        StabilityResult,
+        cross_validate,
+        debias,
+        fit_reweighted,
+        path_criteria,
+        stability_selection,
+    )
     from .path import PathResult, fit_path
     from .result import FitResult
 
@@ -23,6 +32,7 @@ __all__ = [
     "FitInterrupted",
     "FitResult",
     "PathResult",
+    "StabilityResult",
     "Status",
     "__version__",
     "alpha_max",
@@ -36,6 +46,7 @@ __all__ = [
     "model_selection",
     "path_criteria",
     "penalties",
+    "stability_selection",
 ]
 
 _HOMES = {
@@ -44,6 +55,7 @@ _HOMES = {
     "Criteria": "model_selection",
     "FitResult": "result",
     "PathResult": "path",
+    "StabilityResult": "model_selection",
     "alpha_max": "api",
     "certify": "api",
     "cross_validate": "model_selection",
@@ -52,6 +64,7 @@ _HOMES = {
     "fit_path": "path",
     "fit_reweighted": "model_selection",
     "path_criteria": "model_selection",
+    "stability_selection": "model_selection",
 }
 
 

@@ -6,6 +6,7 @@ from .cross_validate import cross_validate
 from .debias import debias
 from .folds import grouped, k_fold, per_task, repeated, stratified, time_ordered
 from .reweighted import ReweightedResult, adaptive, fit_reweighted
+from .stability import StabilityResult, stability_selection
 
 __all__ = [
     "CVResult",
@@ -20,6 +21,8 @@ __all__ = [
     "path_criteria",
     "per_task",
     "repeated",
+    "StabilityResult",
+    "stability_selection",
     "stratified",
     "time_ordered",
 ]
