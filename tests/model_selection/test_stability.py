@@ -71,7 +71,10 @@ def test_wrong_selections_stay_below_their_bound():
     wrong, bounds = [], []
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        X, Y = rng.standard_normal((60, 50)), rng.standard_normal((60, 2))  # exchangeable noise and nothing else
+        X, Y = (
+            rng.standard_normal((60, 50)),
+            rng.standard_normal((60, 2)),
+        )  # exchangeable noise and nothing else
         result = stability_selection(X, Y, n_features=10, threshold=0.6, n_pairs=20, seed=seed, tol=1e-4)
         wrong.append(len(result.selected))
         bounds.append(result.unimodal_bound)
