@@ -71,7 +71,7 @@ class BlockPenalty(Penalty):
         if norms is None and has_ridge:
             return super().conjugate_along(V)
         limit = self.dual_scale(V) if norms is None else norm_scale(norms, form, form.ridge == 0, V.shape[1])
-        if has_ridge:
+        if norms is not None and has_ridge:
             return limit, lambda a: excess_value(a * norms - form.l2, form.ridge)
         # Without a ridge the conjugate is an indicator: zero up to the scale, with no further pass over V.
         return limit, lambda a: 0.0 if a <= limit else math.inf

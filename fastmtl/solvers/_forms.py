@@ -62,6 +62,10 @@ class GramForm:
         used = np.flatnonzero(coef.any(axis=1))
         return self.quadratic.linear - self.quadratic.gram[0][used].T @ coef[used]
 
+    def without(self, rows: Array, coef: Array, gradient: Array) -> Array:
+        """The negative gradient of a state once some rows of its coefficients are set to zero."""
+        return gradient + self.quadratic.gram[0][rows].T @ coef[rows]
+
 
 class ResidualForm:
     """Descent through the residual: nothing of size s x s, an epoch costs two products with the gathered columns."""
@@ -70,7 +74,7 @@ class ResidualForm:
         self, kernels: Any, data: Array, target: Array, residual: Array, coef: Array, shrink: BlockShrink
     ) -> None:
         self.kernels, self.shrink = kernels, shrink
-        self.columns = kernels.prepare_columns(data, shrink)
+        self.columns = kernels.prepare_columns(data, shrink, coef.shape[1])
         self.residual = np.array(residual, order="F")
         self.coef = np.array(coef, order="C")
         self.target = target
@@ -116,6 +120,10 @@ class ResidualForm:
         """The residual at other coefficients."""
         used = np.flatnonzero(coef.any(axis=1))
         return self.target - self.columns.data[used].T @ coef[used]
+
+    def without(self, rows: Array, coef: Array, residual: Array) -> Array:
+        """The residual of a state once some rows of its coefficients are set to zero."""
+        return residual + self.columns.data[rows].T @ coef[rows]
 
 
 def gram_pays(n: int, s: int, new: int, active: int, t: int) -> bool:

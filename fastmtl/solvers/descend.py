@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def extrapolate(form: GramForm | ResidualForm, history: list[tuple[Array, Array]
     """Anderson extrapolation of the recorded iterates; kept only when it lowers the objective.
 
     The combination `sum_k c_k W_k` with the smallest combined residual `sum_k c_k (W_k - W_{k-1})` and weights that sum to
-    one; the gradient or residual follows W affinely and combines likewise, so that no product is needed.
+    one; the gradient or residual follows W affinely and combines likewise, so that no product with all rows is needed.
 
     References
     ----------
@@ -85,9 +85,19 @@ def extrapolate(form: GramForm | ResidualForm, history: list[tuple[Array, Array]
     weights = z / z.sum()
     if not np.isfinite(weights).all():
         return False
-    coef = sum(c * W for c, (W, _) in zip(weights, history[1:], strict=True))
-    follow = sum(c * A for c, (_, A) in zip(weights, history[1:], strict=True))
+    coef, follow = (_combined(weights, states) for states in zip(*history[1:], strict=True))
+    last = history[-1][0]
+    # Rows that are zero, or would turn round through zero, are set to zero: beyond it their penalty would rise again.
+    gone = np.flatnonzero(coef.any(axis=1) & ~(np.einsum("ij,ij->i", coef, last) > 0.0))
+    if len(gone):
+        follow = form.without(gone, coef, follow)
+        coef[gone] = 0.0
     return attempt(form, coef, follow, form.value(*history[-1]))
+
+
+def _combined(weights: Array, states: Iterable[Array]) -> Array:
+    """`sum_k weights_k states_k`."""
+    return sum(c * A for c, A in zip(weights, states, strict=True))
 
 
 def attempt(form: GramForm | ResidualForm, coef: Array, follow: Array, value: float) -> bool:

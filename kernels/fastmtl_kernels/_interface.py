@@ -109,8 +109,8 @@ class Kernels(Protocol):
         """`sweep` for many small problems in one call."""
         ...
 
-    def prepare_columns(self, data: Array, shrink: BlockShrink) -> Columns:
-        """Columns of a dense gathered design (s, n), with whatever the sweeps reuse from epoch to epoch."""
+    def prepare_columns(self, data: Array, shrink: BlockShrink, t: int) -> Columns:
+        """Columns of a dense gathered design (s, n), with whatever the sweeps of t tasks reuse from epoch to epoch."""
         ...
 
     def block_scores(self, V: Array, shrink: BlockShrink) -> Array:

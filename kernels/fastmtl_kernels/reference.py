@@ -164,7 +164,7 @@ def sweep_batch(
     return [sweep(q, s, float(tol), max_epochs) for q, s, tol in zip(quadratics, shrinks, tols, strict=True)]
 
 
-def prepare_columns(data: Any, shrink: BlockShrink) -> Columns:
+def prepare_columns(data: Any, shrink: BlockShrink, t: int) -> Columns:
     none = np.empty(0, dtype=np.int64)
     return Columns(data, none, none, np.zeros(len(data)))
 

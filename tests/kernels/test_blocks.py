@@ -88,7 +88,7 @@ def test_residual_form_agrees_with_gram_form(penalty, t):
     data, Y = rng.standard_normal((P, 30)), rng.standard_normal((30, t))
     values = []
     for kernels in (cpu, reference):
-        columns, residual, coef = kernels.prepare_columns(data, shrink), Y.copy(), np.zeros((P, t))
+        columns, residual, coef = kernels.prepare_columns(data, shrink, t), Y.copy(), np.zeros((P, t))
         kernels.sweep_columns(columns, residual, coef, np.ones((1, 1)), shrink, 200)
         np.testing.assert_allclose(residual, Y - data.T @ coef, atol=1e-11)
         values.append(0.5 * (residual**2).sum() + reference.penalty_value(coef, shrink))

@@ -83,9 +83,14 @@ def _panels(ptr: Any, gram_of: Any) -> tuple[Panel, ...]:
     return tuple(panels)
 
 
-def prepare_columns(data: Any, shrink: BlockShrink) -> Columns:
+def prepare_columns(data: Any, shrink: BlockShrink, t: int) -> Columns:
     none = np.empty(0, dtype=np.int64)
-    panels = _panels(shrink.ptr, lambda low, high: data[low:high] @ data[low:high].T)
+    if t < FEW_TASKS and len(shrink.ptr) == len(data) + 1:
+        # These sweeps go row by row and need no Gram matrices.
+        squares = np.einsum("ij,ij->i", data, data)
+        panels = (Panel(0, len(data), 0, len(data), np.empty((0, 0)), squares),)
+    else:
+        panels = _panels(shrink.ptr, lambda low, high: data[low:high] @ data[low:high].T)
     return Columns(data, none, none, np.zeros(len(data)), panels)
 
 

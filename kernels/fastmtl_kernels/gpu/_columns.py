@@ -29,7 +29,7 @@ class _Lazy(NamedTuple):
     total: Array  # (t,) modified
 
 
-def prepare_columns(data: Array, shrink: BlockShrink) -> Columns:
+def prepare_columns(data: Array, shrink: BlockShrink, t: int) -> Columns:
     """Columns of a dense gathered design (s, n); the sweeps read them as they are and reuse nothing."""
     none = cupy.empty(0, dtype=np.int64)
     data = floating(data)
