@@ -272,15 +272,18 @@ def is_low(row: dict[str, Any]) -> bool:
 def main() -> None:
     """Run the comparison."""
     args = options()
+    from machine import describe
+
     rows = []
-    print(f"numpy {np.__version__}, {args.threads} thread(s)", flush=True)
+    machine = describe(["numpy", "scipy", "numba", "pyproximal", "pylops"]) | {"threads": args.threads}
+    print(machine, flush=True)
     for shape, correlation in instances(args.cases):
         for row in compare(shape, correlation, args):
             rows.append(row)
             print(show(row), flush=True)
     summary(rows)
     if args.json:
-        args.json.write_text(json.dumps(rows, indent=1))
+        args.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1))
 
 
 if __name__ == "__main__":

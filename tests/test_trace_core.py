@@ -16,6 +16,7 @@ from fastmtl.solvers.spectral.model import Model, orthogonalise
 from fastmtl.solvers.spectral.newton_system import NewtonSystem, alternate
 from fastmtl.solvers.spectral.newton_system import evaluate as eliminate
 from fastmtl.solvers.spectral.omega_newton import Retraction
+from fastmtl.solvers.spectral.polar import feasible_scale
 from fastmtl.solvers.spectral.reduced import Reduced, cold_start, solve_reduced, warm_start
 from fastmtl.solvers.spectral.reduction import Data, Reduction, reduce
 from fastmtl_kernels import cpu
@@ -314,6 +315,30 @@ def test_orthonormal_columns_take_one_step():
     U, s, Vt = np.linalg.svd(X.T @ Y / 50, full_matrices=False)
     np.testing.assert_allclose(factors.U @ factors.V.T, (U * np.maximum(s - alpha, 0)) @ Vt, atol=1e-13)
     assert found.rounds == 1 and found.counts.conjugate == 0
+
+
+@pytest.mark.parametrize(("n", "p"), [(120, 40), (30, 60)])
+def test_spare_steps_make_the_plain_residual_good_enough(n, p):
+    X, Y = low_rank(n, p, 15)
+    reduction = reduce(Data(DenseDesign(X), Y, 1.0 / n), cpu, single=False)
+    alpha, target = reduction.to_model(0.1 * reduction.alpha_max()), 1e-7 * reduction.worth
+    short = solve_reduced(reduction.model, alpha, target)
+    found = solve_reduced(reduction.model, alpha, target, spare=lambda rank: 1000)
+    assert found.finished and found.bound.correction is None and found.bound.scale < 1.0
+    assert found.counts.conjugate >= short.counts.conjugate
+    assert true_gap(reduction, found, 0.1 * reduction.alpha_max()) <= 1e-7
+
+
+def test_a_feasible_scale_is_feasible_and_within_its_room():
+    Theta = np.random.default_rng(0).standard_normal((40, 12))
+    gram, norm = Theta.T @ Theta, float(np.linalg.norm(Theta, 2))
+    for excess in (-1e-3, 1e-14, 1e-9, 1e-4):
+        alpha = norm / (1.0 + excess)
+        scale = feasible_scale(gram, alpha, 1e-3, 1.0)
+        assert scale is not None and scale * norm <= alpha * (1 + 64 * EPS)
+        assert (1.0 - scale) * 1.0 <= 1e-3
+    assert feasible_scale(gram, 0.99 * norm, 1e-3, 1.0) is None
+    assert feasible_scale(gram, 2.0 * norm, 0.0, 1.0) is None
 
 
 def test_a_monitor_ends_the_solve_with_its_best_iterate():
