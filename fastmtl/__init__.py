@@ -8,7 +8,7 @@ from ._status import ConvergenceWarning, FitInterrupted, Status
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import losses, model_selection, penalties
+    from . import losses, model_selection, penalties, plotting
     from .api import alpha_max, certify, fit
     from .certificate import Certificate
     from .model_selection import (
@@ -46,6 +46,7 @@ __all__ = [
     "model_selection",
     "path_criteria",
     "penalties",
+    "plotting",
     "stability_selection",
 ]
 
@@ -74,7 +75,7 @@ def __getattr__(name: str) -> Any:
 
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    if name in ("losses", "model_selection", "penalties"):
+    if name in ("losses", "model_selection", "penalties", "plotting"):
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
