@@ -158,6 +158,9 @@ class TaskProblem:
         if not self.fit_intercept:
             return b
         Z = self.shifted(Z)
+        if self.is_quadratic:
+            missed = self.design.sums(self.omega * (self.y - Z))
+            return np.divide(missed, self.weight, out=b, where=self.weight > 0)
         design, settled = self.design, (self.weight == 0) | self.unbounded
         for part, y, z in self._views(Z):
             if part.loss.joint:

@@ -38,6 +38,11 @@ class Design(ABC):
         """Number of features."""
         return self.shape[1]
 
+    @property
+    def row_size(self) -> float:
+        """Mean number of entries of a sample that products have to read."""
+        return float(self.p)
+
     @abstractmethod
     def predict(self, W: Array, rows: Array | None = None) -> Array:
         """`X W` (n, t) in float64; W is (p, t), or (len(rows), t) holding the given features only."""

@@ -39,6 +39,11 @@ class TaskDesign(ABC):
         """Number of columns of W."""
         return len(self.ptr) - 1
 
+    @property
+    @abstractmethod
+    def row_size(self) -> float:
+        """Mean number of entries of a sample that products have to read."""
+
     @abstractmethod
     def predict(self, W: Array) -> Array:
         """Predictions (N,) of W (p, t) in float64."""
@@ -92,6 +97,10 @@ class SharedDesign(TaskDesign):
         self.shape = (base.n * t, base.p)
         self.ptr = base.n * np.arange(t + 1)
 
+    @property
+    def row_size(self) -> float:
+        return self.base.row_size
+
     def predict(self, W: Array) -> Array:
         rows = np.flatnonzero(W.any(axis=1))
         few = 4 * len(rows) < self.p
@@ -138,6 +147,10 @@ class OwnDesigns(TaskDesign):
         self.ptr = np.concatenate([[0], np.cumsum(sizes)])
         self.first = np.concatenate([[0], np.cumsum(widths)])
         self.shape = (int(self.ptr[-1]), bases[0].p)
+
+    @property
+    def row_size(self) -> float:
+        return sum(base.n * base.row_size for base in self.bases) / max(1, sum(base.n for base in self.bases))
 
     def _segments(self) -> list[tuple[Design, slice, slice]]:
         """Design, columns and entries of every task."""

@@ -22,6 +22,10 @@ class ScaledDesign(Design):
         self.base, self.scale = base, scale
         self.shape, self.dtype, self.prefers_gram = base.shape, base.dtype, base.prefers_gram
 
+    @property
+    def row_size(self) -> float:
+        return self.base.row_size
+
     def predict(self, W: Array, rows: Array | None = None) -> Array:
         scale = self.scale if rows is None else self.scale[rows]
         return self.base.predict(W / scale[:, None], rows)

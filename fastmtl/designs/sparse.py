@@ -36,6 +36,10 @@ class SparseDesign(Design):
         self.dtype = compute_dtype(X.dtype)
         self._plain = X.dtype == np.float64 or X.dtype == np.float32
 
+    @property
+    def row_size(self) -> float:
+        return self.X.nnz / max(1, self.n)
+
     def correlate(self, R: Array) -> Array:
         if self._plain:
             return np.asarray(self.X.T @ np.ascontiguousarray(R, dtype=np.float64))

@@ -29,6 +29,8 @@ LEAST_DAMPING = 1e-10
 SUFFICIENT = 1e-3
 """Share of the predicted decrease that a step must reach."""
 PATIENCE = 10
+SAFETY = 0.3
+"""Share of the tolerance that a model is solved to at most."""
 NEAR = 10.0
 """Times the tolerance at which the gap is looked at after every step."""
 
@@ -81,6 +83,9 @@ def prox_newton(
     """
     point = Point(coef, intercept, problem.design.predict(coef))
     model = Model(problem, kernels, late)
+    if problem.is_quadratic:
+        move, slide, _ = model.direction(point, SAFETY * tol)
+        return Point(coef + move, intercept + slide, point.fitted)
     extrapolate = Extrapolation(coef.size + intercept.size) if problem.is_majorised else None
     best, idle, share = np.inf, 0, INNER_SHARE
     for _ in range(MAX_STEPS):
@@ -94,12 +99,10 @@ def prox_newton(
                 share *= 0.1
         if late():
             break
-        target = 0.3 * tol if problem.is_quadratic else max(0.3 * tol, share * gap)
-        step = model.step(point, target)
+        step = model.step(point, max(SAFETY * tol, share * gap))
         if step is None:
             break
-        moved, promise = step
-        gap = 0.0 if problem.is_quadratic else promise
+        moved, gap = step
         point = moved if extrapolate is None else extrapolated(problem, extrapolate, point, moved)
     return point
 
@@ -130,13 +133,17 @@ class Model:
             form.ptr[bare:] - bare, form.l1[bare:], form.l2[bare:], form.ridge[bare:], form.positive
         )
         self.damping = DAMPING
-        self._kept: tuple[Array, Array, Array] | None = None
 
     def step(self, point: Point, target: float) -> tuple[Point, float] | None:
         """The next point, from the minimiser of the model to a gap of `target`, and the decrease that the model promised.
 
         None when no decrease was found.
         """
+        move, slide, predicted = self.direction(point, target)
+        return self._searched(point, move, slide, predicted)
+
+    def direction(self, point: Point, target: float) -> tuple[Array, Array, float]:
+        """Moves of coefficients (q, t) and intercepts (t,) to the minimiser of the model, and the loss's slope along them."""
         problem, bare = self.problem, len(self.problem.free)
         Z = point.fitted + problem.design.spread(point.intercept)
         pull = problem.omega * problem.loss_gradient(Z)
@@ -148,8 +155,8 @@ class Model:
         linear = -gradient[bare:] - np.einsum("tfs,ft->st", cross, shift)
         W = point.coef[bare:]
         curved = np.matmul(gram, W.T[:, :, None])[:, :, 0].T
-        used = weight > 0
-        square = float((np.square(pull[used]) / weight[used]).sum()) - float(np.vdot(down, shift))
+        ratio = np.divide(pull, weight, out=np.zeros_like(pull), where=weight > 0)
+        square = float(pull @ ratio) - float(np.vdot(down, shift))
         constant = 0.5 * max(square, 0.0) + float(np.vdot(W, linear)) + 0.5 * float(np.vdot(W, curved))
         quadratic = Quadratic(
             gram, np.ones(gram.shape[0]), np.asfortranarray(linear + curved), np.asfortranarray(linear),
@@ -165,15 +172,13 @@ class Model:
         move = np.concatenate([nuisance_change[ones:], change])
         slide = nuisance_change[0] if ones else np.zeros(problem.n_tasks)
         predicted = float(np.vdot(gradient, move)) - float(down[0] @ slide if ones else 0.0)
-        return self._searched(point, Z, move, slide, predicted)
+        return move, slide, predicted
 
     def _floor(self) -> float:
         return 0.0 if self.problem.is_quadratic else self.damping
 
     def _curvature(self, weight: Array) -> tuple[Array, Array, Array]:
         """Gram matrices (t, s, s) of the penalised features less what the nuisance parameters explain, and what that took."""
-        if self._kept is not None:
-            return self._kept
         problem, own = self.problem, nuisance(self.problem)
         bare, ones = len(problem.free), int(problem.fit_intercept)
         # The line search and the certificates make up for what float32 rounds off a model.
@@ -190,16 +195,14 @@ class Model:
         elif cross.shape[1] and cross.shape[2]:
             explained = np.stack([solve(metric, cross[:, :, j].T).T for j in range(cross.shape[2])], axis=2)
             gram -= np.einsum("tfs,tfr->tsr", cross, explained)
-        kept = gram, cross, metric
-        if problem.is_quadratic:
-            self._kept = kept
-        return kept
+        return gram, cross, metric
 
     def _searched(
-        self, point: Point, Z: Array, move: Array, slide: Array, predicted: float
+        self, point: Point, move: Array, slide: Array, predicted: float
     ) -> tuple[Point, float] | None:
         """Backtrack from the full step until the objective decreases as a share of the model's promise."""
         problem, penalty = self.problem, self.problem.penalty
+        Z = point.fitted + problem.design.spread(point.intercept)
         path = problem.design.predict(move)
         along = path + problem.design.spread(slide)
         before, start = problem.loss_value(Z), penalty.value(point.coef)

@@ -28,7 +28,7 @@ WHOLE_SHARE = 0.5
 ROUGH = 0.03
 """Share of the global gap that a working set is solved to while it is still growing."""
 SMALL = 16
-"""Blocks that a working set may have from the start."""
+"""Blocks that a working set may have from the start; more, where their Gram matrix is no dearer than a pass over X."""
 STEP = 5e7
 """What a step costs beside its Gram matrices, in their operations."""
 
@@ -203,7 +203,7 @@ class _Run:
         used = rows if len(form.l2) == len(rows) else np.logical_or.reduceat(rows, form.ptr[:-1])
         kept = (used | (scores > NEAR)) & self.usable
         violators = np.flatnonzero((scores > 1.0) & ~used & self.usable)
-        limit = max(int(GROWTH * used.sum()), SMALL)
+        limit = max(int(GROWTH * used.sum()), SMALL, int(np.sqrt(2.0 * self.problem.design.row_size)))
         truncated = len(violators) > limit
         if truncated:
             kept[violators] = False
