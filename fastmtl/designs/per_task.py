@@ -60,6 +60,10 @@ class TaskDesign(ABC):
     def part(self, features: Array, low: int = 0, high: int | None = None) -> TaskDesign:
         """The same map for some features, gathered in float64, and the columns `low:high`."""
 
+    def _is_whole(self, features: Array) -> bool:
+        """Whether these are all features, in their own order: interleaved groups come in another."""
+        return len(features) == self.p and bool((np.diff(features) > 0).all())
+
     @abstractmethod
     def check_finite(self, name: str = "X") -> None:
         """Raise a ValueError naming the first entry of X that is not finite."""
@@ -120,7 +124,7 @@ class SharedDesign(TaskDesign):
         return out
 
     def part(self, features: Array, low: int = 0, high: int | None = None) -> TaskDesign:
-        base = self.base if len(features) == self.p else self.base.part(features)
+        base = self.base if self._is_whole(features) else self.base.part(features)
         return SharedDesign(base, (self.t if high is None else high) - low)
 
     def check_finite(self, name: str = "X") -> None:
@@ -184,7 +188,7 @@ class OwnDesigns(TaskDesign):
     def part(self, features: Array, low: int = 0, high: int | None = None) -> TaskDesign:
         high = self.t if high is None else high
         tasks = [i for i in range(len(self.bases)) if low <= self.first[i] and self.first[i + 1] <= high]
-        whole = len(features) == self.p
+        whole = self._is_whole(features)
         bases = [self.bases[i] if whole else self.bases[i].part(features) for i in tasks]
         return OwnDesigns(bases, [self.widths[i] for i in tasks])
 

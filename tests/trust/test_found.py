@@ -1,0 +1,34 @@
+"""Faults that the laws have found, each as a small case of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastmtl
+from fastmtl.losses import Huber
+from fastmtl.penalties import L21, Group, SparseGroup
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((21, 8))
+Y = X[:, :4] + RNG.standard_normal((21, 4))
+TARGETS = {"huber": Y, "logistic": (Y > 0).astype(float), "poisson": np.round(np.exp(np.clip(Y, -2, 2)))}
+
+
+@pytest.mark.parametrize("loss", TARGETS)
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        Group(groups=[1, 0, 0, 0, 1, 1, 1, 0]),
+        SparseGroup(groups=[1, 0, 0, 0, 1, 1, 1, 0]),
+        L21(feature_weights=[1.0] * 4 + [0.0] + [1.0] * 3),
+    ],
+    ids=["group", "sparse_group", "l21_free"],
+)
+def test_all_features_in_another_order(loss, penalty):
+    """A working set of all features was taken for X itself, whatever order its groups came in."""
+    keywords = {"loss": Huber(1.35) if loss == "huber" else loss}
+    alpha = 0.1 * fastmtl.alpha_max(X, TARGETS[loss], penalty, **keywords)
+    for data, targets in ((X, TARGETS[loss]), ([X] * 4, list(TARGETS[loss].T))):
+        result = fastmtl.fit(data, targets, penalty, alpha=alpha, **keywords)
+        assert result.status == "optimal"
