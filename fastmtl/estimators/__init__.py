@@ -1,11 +1,10 @@
 """scikit-learn estimators (optional extra `fastmtl[estimators]`)."""
 
-from importlib.util import find_spec
-
-if find_spec("sklearn") is None:
-    raise ModuleNotFoundError(
-        "fastmtl.estimators needs scikit-learn: pip install 'fastmtl[estimators]'", name="sklearn"
-    )
+try:
+    import sklearn  # noqa: F401 - only to say what is missing
+except ModuleNotFoundError as missing:
+    need = "fastmtl.estimators needs scikit-learn: pip install 'fastmtl[estimators]'"
+    raise ModuleNotFoundError(need, name="sklearn") from missing
 
 from .classifier import MultiTaskClassifier
 from .cv import GroupLassoCV, MultiTaskClassifierCV, MultiTaskGLMCV, SparseGroupLassoCV, TraceNormRegressorCV

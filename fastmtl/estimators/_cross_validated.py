@@ -73,7 +73,9 @@ class CrossValidated(LinearEstimator):
         splitting = self._routed(sample_weight, params)
         X, y = self._checked(X, y)
         weights = self._weights(sample_weight, y)
-        folds = list(check_cv(self.cv, y, classifier=is_classifier(self)).split(X, y, **splitting))
+        splitter: Any = check_cv(self.cv, y, classifier=is_classifier(self))
+        folds = list(splitter.split(X, y, **splitting))
+        n_jobs = effective_n_jobs(self.n_jobs)  # pyright: ignore[reportArgumentType]  (joblib takes None)
         penalties = self._penalties(X.shape[1])
         grids = self._grids(X, y, weights, penalties)
         problem = {"loss": self._loss(), "fit_intercept": self.fit_intercept, "standardize": self.standardize}
@@ -86,7 +88,7 @@ class CrossValidated(LinearEstimator):
             warnings.simplefilter("always", ConvergenceWarning)
             results = [
                 cross_validate(
-                    X, y, penalty, alphas=grid, cv=folds, rule=self.rule, n_jobs=effective_n_jobs(self.n_jobs),
+                    X, y, penalty, alphas=grid, cv=folds, rule=self.rule, n_jobs=n_jobs,
                     refit=False, **settings,
                 )
                 for penalty, grid in zip(penalties, grids, strict=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -304,3 +307,23 @@ def test_no_warning_in_ordinary_use(data):
         warnings.simplefilter("error")
         for make in CLASSES:
             made(make).fit(X, Y if make in MATRIX else Y[:, 0]).predict(X)
+
+
+def test_fresh_process_without_a_warning():
+    """From the import to a cross-validated fit, with warnings as errors from the start."""
+    code = (
+        "import numpy as np, fastmtl.estimators as ours; rng = np.random.default_rng(0); "
+        "X = rng.standard_normal((40, 9)); Y = X[:, :2] + 0.1 * rng.standard_normal((40, 2)); "
+        "model = ours.MultiTaskLassoCV(alphas=5, cv=3).fit(X, Y); assert model.score(X, Y) > 0.9"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_missing_scikit_learn_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.delitem(sys.modules, "fastmtl.estimators")
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'fastmtl\[estimators\]'"):
+        importlib.import_module("fastmtl.estimators")
