@@ -103,6 +103,9 @@ def prox_newton(
         if step is None:
             break
         moved, gap = step
+        if gap <= tol and extrapolate is None:
+            # What was still to be gained is gone; the certificate on all features follows.
+            return moved
         point = moved if extrapolate is None else extrapolated(problem, extrapolate, point, moved)
     return point
 
