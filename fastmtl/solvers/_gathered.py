@@ -120,6 +120,6 @@ def _pseudo_inverse(A: Array) -> Array:
     """`A^+` (f, n) of a few columns, dependent ones allowed."""
     if A.shape[1] == 0:
         return np.empty((0, A.shape[0]))
-    if A.shape[1] == 1:
+    if A.shape[1] == 1 and A.any():
         return A.T / np.vdot(A, A)
     return np.linalg.pinv(A)

@@ -32,3 +32,10 @@ def test_all_features_in_another_order(loss, penalty):
     for data, targets in ((X, TARGETS[loss]), ([X] * 4, list(TARGETS[loss].T))):
         result = fastmtl.fit(data, targets, penalty, alpha=alpha, **keywords)
         assert result.status == "optimal"
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_one_unpenalised_column_of_zeros(fit_intercept):
+    """The pseudo-inverse of a single zero column was 0 / 0."""
+    result = fastmtl.fit([[0.0], [0.0]], [1.0, 3.0], alpha=0.0, fit_intercept=fit_intercept)
+    assert result.status == "optimal" and not result.coef.any()
