@@ -118,7 +118,7 @@ def log_mean_exp(x: Array, weights: Array) -> float:
 
 
 def monotone_root(
-    slope: Callable[[Array], tuple[Array, Array]], start: Array, *, reach: float = 1e3, max_steps: int = 200
+    slope: Callable[[Array], tuple[Array, Array]], start: Array, *, reach: float = 1e30, max_steps: int = 200
 ) -> Array:
     """Roots of k increasing functions at once, by Newton steps kept inside a shrinking bracket.
 
@@ -129,8 +129,7 @@ def monotone_root(
     start : (k,) array
         First guess.
     reach : float
-        Without a root at a distance of `reach` (relative to `1 + |start|`, growing eightfold up to six times),
-        the end of the bracket is returned.
+        Without a root at a distance of `reach` (relative to `1 + |start|`) the end of the bracket is returned.
     max_steps : int
         Bound on the number of evaluations; bisection alone needs about 60.
     """
