@@ -126,6 +126,9 @@ class MultiTaskClassifier(ClassifierMixin, LinearEstimator):
     def _keep(self, result: Any) -> Any:
         super()._keep(result)
         self.coef_, self.intercept_ = np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)
+        if self._is_multinomial:
+            # A shift of all classes alike changes no probability; of all such intercepts take those that sum to zero.
+            self.intercept_ = self.intercept_ - self.intercept_.mean()
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:

@@ -259,6 +259,8 @@ class TestClassifier:
         np.testing.assert_allclose(P.sum(axis=1), 1.0, rtol=1e-12)
         assert np.array_equal(model.classes_[P.argmax(axis=1)], model.predict(X))
         assert model.score(X, y) > 0.9
+        if len(model.intercept_) > 1:
+            assert abs(model.intercept_.sum()) <= 1e-14 * np.abs(model.intercept_).sum() + 1e-15
 
     def test_one_class_and_too_many(self, data):
         X, Y = data
