@@ -17,6 +17,7 @@ import numpy as np
 
 from .._arrays import Array
 from .._door import Opened
+from .._given import to_host
 from ..designs import Design, OwnDesigns
 from ..path import PathResult
 from ..penalties import Lowered
@@ -62,7 +63,7 @@ def degrees_of_freedom(opened: Opened, path: PathResult) -> Array:
     out = []
     for i, rows in enumerate(path.rows):
         form: Any = problem.penalty.with_alpha(float(path.alphas[i])).lower(problem.design.p)
-        coef = opened.standardized(path[i].coef)
+        coef = opened.standardized(to_host(path[i].coef))
         if fixed is None:
             Z = problem.design.predict(coef) + problem.design.spread(path.fits[i].intercept)
             grams = list(_grams(problem, rows, problem.loss_hessian(Z)))

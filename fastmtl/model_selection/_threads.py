@@ -6,11 +6,17 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from .._door import Opened
+
 T = TypeVar("T")
 
 
-def in_threads(run: Callable[..., T], jobs: Iterable[tuple[Any, ...]], n_jobs: int | None) -> list[T]:
+def in_threads(
+    run: Callable[..., T], jobs: Iterable[tuple[Any, ...]], opened: Opened, n_jobs: int | None
+) -> list[T]:
     """`[run(*job) for job in jobs]`, `n_jobs` at a time; compiled code and BLAS release the interpreter lock.
+
+    One after the other on a device, whose memory they would share.
 
     joblib starts the threads where it is installed, and so heeds `joblib.parallel_config`.
 
@@ -20,6 +26,8 @@ def in_threads(run: Callable[..., T], jobs: Iterable[tuple[Any, ...]], n_jobs: i
         As many as there are cores when None; -1 likewise.
     """
     jobs = list(jobs)
+    if opened.backend.gpu is not None:
+        n_jobs = 1
     n_workers = min(len(jobs), (os.cpu_count() or 1) if n_jobs in (None, -1) else int(n_jobs))
     if n_workers <= 1:
         return [run(*job) for job in jobs]

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._arrays import Array
 from .._door import Opened, open_problem
+from .._given import to_host
 from ..path import PathResult
 from ..penalties import Penalty, Trace
 from ._degrees import degrees_of_freedom, parameters_of_rank
@@ -160,7 +161,6 @@ def path_criteria(
     opened = open_problem(
         samples.X, samples.Y, penalty, sample_weight=samples.sample_weight, offset=samples.offset, loss=loss,
         task_weight=task_weight, fit_intercept=fit_intercept, standardize=standardize, scale=scale, need_alpha=False,
-        backend="cpu",
     )  # fmt: skip
     shape = (opened.problem.design.p, opened.problem.n_tasks)
     came = (path.n_features, len(path.fits[0].intercept))
@@ -221,7 +221,7 @@ def _log_models(opened: Opened, path: PathResult) -> np.ndarray:
         may = order[
             np.isfinite(form.l1) & (form.l1 + np.repeat(form.l2, sizes) > 0) & np.repeat(open_block, sizes)
         ]
-        chosen = np.array([(fit.coef[may] != 0).sum(axis=0) for fit in path])
+        chosen = np.array([(to_host(fit.coef)[may] != 0).sum(axis=0) for fit in path])
         return np.array([sum(_log_choose(len(may), k) for k in row) for row in chosen])
     may = open_block & (form.l2 > 0)
     block = np.empty(path.n_features, dtype=np.int64)

@@ -137,7 +137,7 @@ def cross_validate(
         grid = np.stack([_strengths(opened, one, alphas, n_alphas, eps) for one in penalties])
         train = trainer(samples, opened, folds, problem)
         jobs = [(p, strengths, fold) for p, strengths in zip(penalties, grid, strict=True) for fold in folds]
-        done = in_threads(one, jobs, n_jobs)
+        done = in_threads(one, jobs, opened, n_jobs)
     shape = (len(penalties), len(folds))
     scores = np.stack([errors for errors, _ in done]).reshape(*shape, *done[0][0].shape).swapaxes(1, 2)
     gaps = np.stack([gap for _, gap in done]).reshape(*shape, -1).swapaxes(1, 2)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._door import open_problem
+from .._given import to_host
 from ..backend import limit_threads
 from ..path import PathResult, fit_path
 from ..penalties import Penalty
@@ -204,7 +205,7 @@ def stability_selection(
         def one(half: Fold) -> np.ndarray:
             return _entries(train(made, strengths, half), candidates, size)
 
-        entered = in_threads(one, [(half,) for half in halves], n_jobs)
+        entered = in_threads(one, [(half,) for half in halves], opened, n_jobs)
     counts = np.zeros((len(strengths) + 1, p))
     for places in entered:
         counts[places, np.arange(p)] += 1.0
@@ -254,7 +255,7 @@ def _entries(path: PathResult, candidates: np.ndarray, size: int) -> np.ndarray:
     for i, rows in enumerate(path.rows):
         new = rows[candidates[rows] & (entered[rows] == len(path))]
         if len(new) > size:
-            norms = np.linalg.norm(path[i].coef[new], axis=1)
+            norms = np.linalg.norm(to_host(path[i].coef)[new], axis=1)
             new = new[np.argsort(-norms, kind="stable")[:size]]
         entered[new] = i
         size -= len(new)
