@@ -203,7 +203,9 @@ class TaskProblem:
         """P(0): the least loss over intercepts at W = 0, zero when it is rounding of the targets alone."""
         value = self.loss_value(self.design.spread(self.null_intercepts))
         if not self.is_quadratic:
-            return value
+            # Intercepts without a finite optimum are clipped where the mean loss is about eps: that is none.
+            clipped = 2.0 * np.finfo(np.float64).eps * float(self.weight[self.unbounded].sum())
+            return 0.0 if value <= clipped else value
         scale = 0.5 * float(self.omega @ np.square(self.y))
         noise = (8.0 * np.finfo(np.float64).eps) ** 2 * self.design.shape[0]
         return 0.0 if value <= noise * scale else value

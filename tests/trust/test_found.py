@@ -39,3 +39,11 @@ def test_one_unpenalised_column_of_zeros(fit_intercept):
     """The pseudo-inverse of a single zero column was 0 / 0."""
     result = fastmtl.fit([[0.0], [0.0]], [1.0, 3.0], alpha=0.0, fit_intercept=fit_intercept)
     assert result.status == "optimal" and not result.coef.any()
+
+
+@pytest.mark.parametrize("loss", ["logistic", "poisson"])
+def test_one_class_in_every_task(loss):
+    """What intercepts are clipped at was taken for a loss to be explained; the fit stalled at a gap of one."""
+    result = fastmtl.fit([[0.8], [0.1]], [0.0, 0.0], alpha=0.1, loss=loss)
+    assert result.status == "optimal" and not result.coef.any()
+    assert result.certificate.relative_gap == 0.0
