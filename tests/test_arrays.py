@@ -164,8 +164,8 @@ def test_missing_targets_in_frames_are_gaps():
     holes = Y.copy()
     holes[::3, 1] = np.nan
     plain = fastmtl.fit(X, holes, alpha=0.05)
-    boxed = pandas.DataFrame(holes).convert_dtypes(convert_integer=False)
-    boxed[1] = boxed[1].where(~np.isnan(holes[:, 1]), pandas.NA)
+    boxed = pandas.DataFrame(holes).astype("Float64").mask(np.isnan(holes))
+    assert boxed.isna().to_numpy().sum() == 14
     nulls = polars.DataFrame(holes).fill_nan(None)
     for table in (boxed, nulls):
         same(fastmtl.fit(X, table, alpha=0.05).coef, plain.coef)
