@@ -37,7 +37,11 @@ def in_threads(
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(n_workers) as pool:
-            return list(pool.map(lambda job: run(*job), jobs))
+            try:
+                return list(pool.map(lambda job: run(*job), jobs))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # Ctrl-C waits for what runs, not for what is left
+                raise
     parallel: Any = Parallel(n_jobs=n_workers, backend="threading")
     return list(parallel(delayed(run)(*job) for job in jobs))
 

@@ -152,6 +152,39 @@ def test_classes_absent_from_a_fold_are_still_classes():
     assert ((cv.scores >= 0) & (cv.scores <= 1)).all()
 
 
+def test_offsets_of_other_losses_are_part_of_the_prediction():
+    X, Y = regression(n=40, p=6, t=2)
+    counts, exposure = counts_of(Y), np.random.default_rng(4).uniform(-1, 1, Y.shape)
+    pairs = folds.k_fold(40, 4)
+    cv = fastmtl.cross_validate(X, counts, loss="poisson", offset=exposure, n_alphas=3, cv=pairs, tol=TOL)
+    train, test = pairs[2]
+    fit = fastmtl.fit(
+        X[train], counts[train], loss="poisson", offset=exposure[train], alpha=cv.alphas[0, -1], tol=TOL
+    )
+    shown = fit.decision_function(X[test]) + exposure[test]
+    expected = 2 * Poisson().value(counts[test], shown).mean(axis=0)
+    np.testing.assert_allclose(cv.scores[0, -1, 2], expected, rtol=1e-3)
+
+
+def test_splitters_divide_the_rows_of_a_table_with_labels_of_tasks():
+    model_selection = pytest.importorskip("sklearn.model_selection", reason="a splitter of scikit-learn")
+    X, Y = own_designs()
+    X, Y, label = np.concatenate(X), np.concatenate(Y), np.repeat([3, 1, 2], [20, 25, 31])
+    groups = np.arange(76) // 4
+    cv = fastmtl.cross_validate(X, Y, task=label, cv=model_selection.GroupKFold(3), groups=groups, n_alphas=3)
+    assert cv.scores.shape == (1, 3, 3, 3) and cv.n_test.sum() == 76
+    assert list(cv.best.task_columns) == ["1", "2", "3"]
+
+
+def test_results_can_be_pickled():
+    import pickle
+
+    X, Y = regression(n=30, p=6, t=2)
+    cv = fastmtl.cross_validate(X, Y, n_alphas=3)
+    again = pickle.loads(pickle.dumps(cv))
+    assert again.best_alpha == cv.best_alpha and repr(again) == repr(cv)
+
+
 def test_task_weights_weigh_the_mean_error():
     X, Y = regression(n=30, p=6, t=2)
     cv = fastmtl.cross_validate(X, Y, n_alphas=3, task_weight=[1.0, 3.0])
