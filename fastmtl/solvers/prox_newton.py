@@ -29,6 +29,8 @@ LEAST_DAMPING = 1e-10
 SUFFICIENT = 1e-3
 """Share of the predicted decrease that a step must reach."""
 PATIENCE = 10
+EARNED = 0.01
+"""Share of the gap that steps must have gained before a run may end without a certificate of its own."""
 SAFETY = 0.3
 """Share of the tolerance that a model is solved to at most."""
 NEAR = 10.0
@@ -88,6 +90,7 @@ def prox_newton(
         return Point(coef + move, intercept + slide, point.fitted)
     extrapolate = Extrapolation(coef.size + intercept.size) if problem.is_majorised else None
     best, idle, share = np.inf, 0, INNER_SHARE
+    began, gained = gap, 0.0
     for _ in range(MAX_STEPS):
         if gap <= NEAR * tol:
             gap = evaluate_fitted(problem, point.coef, point.intercept, point.fitted).certificate.gap
@@ -103,9 +106,9 @@ def prox_newton(
         if step is None:
             break
         moved, gap = step
-        if gap <= tol and extrapolate is None:
-            # What was still to be gained is gone; the certificate on all features follows.
-            return moved
+        gained += gap
+        if gap <= tol and gained >= EARNED * began and extrapolate is None:
+            return moved  # what was to be gained is gained; the certificate on all features follows
         point = moved if extrapolate is None else extrapolated(problem, extrapolate, point, moved)
     return point
 
