@@ -8,7 +8,7 @@ from ._status import ConvergenceWarning, FitInterrupted, Status
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import losses, model_selection, penalties, plotting
+    from . import adapters, embed, losses, model_selection, penalties, plotting
     from .api import alpha_max, certify, fit
     from .certificate import Certificate
     from .model_selection import (
@@ -35,10 +35,12 @@ __all__ = [
     "StabilityResult",
     "Status",
     "__version__",
+    "adapters",
     "alpha_max",
     "certify",
     "cross_validate",
     "debias",
+    "embed",
     "fit",
     "fit_path",
     "fit_reweighted",
@@ -75,7 +77,7 @@ def __getattr__(name: str) -> Any:
 
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    if name in ("losses", "model_selection", "penalties", "plotting"):
+    if name in ("adapters", "embed", "losses", "model_selection", "penalties", "plotting"):
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
