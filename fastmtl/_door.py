@@ -12,6 +12,7 @@ from ._arrays import as_ndarray, feature_names, is_sparse
 from ._cost import Work
 from ._given import Data, read_data
 from ._scaling import Scaling
+from ._standardize import deviations
 from ._targets import (
     SCALES,
     Reader,
@@ -47,7 +48,7 @@ from .designs import (
 )
 from .losses import Squared, resolve
 from .penalties import Penalty, as_penalty
-from .problem import Problem, project_off
+from .problem import Problem
 from .task_problem import TaskProblem
 
 
@@ -147,7 +148,9 @@ def open_problem(
         raise ValueError(f"scale is {scale!r}; expected 'mean' (1/n_t, the default) or 'sum'")
     data = read_data(X, Y, sample_weight, offset, task)
     options = Options(made, loss, task_weight, bool(fit_intercept), bool(standardize), scale, backend, kind)
-    return _open_own(data, options) if data.is_own else _open_shared(data, options)
+    # What is not finite is reported by name, and what overflows is looked at again.
+    with np.errstate(all="ignore"):
+        return _open_own(data, options) if data.is_own else _open_shared(data, options)
 
 
 @dataclass(frozen=True)
@@ -393,7 +396,17 @@ def _placed(design: Design, backend: str, t: int, kind: str, penalty: Penalty) -
 
 
 def _check_indices(X: Any, name: str) -> None:
-    """Out-of-range indices would be read as memory by compiled code."""
+    """Indices and pointers out of range would be read as memory by compiled code."""
+    ptr, length = X.indptr, X.shape[1] if X.format == "csc" else X.shape[0]
+    if (
+        len(ptr) != length + 1
+        or ptr[0] != 0
+        or (np.diff(ptr) < 0).any()
+        or not ptr[-1] <= len(X.indices) == len(X.data)
+    ):
+        raise ValueError(
+            f"{name} has index pointers that do not ascend from 0 to its number of entries; rebuild the sparse matrix"
+        )
     limit = X.shape[0] if X.format == "csc" else X.shape[1]
     if X.indices.size and (X.indices.min() < 0 or X.indices.max() >= limit):
         raise ValueError(
@@ -411,27 +424,3 @@ def _omega(weights: np.ndarray | None, n: int, scale: str) -> tuple[Any, int]:
     if (weights == weights[0]).all():
         return float(weights[0]) / total, n
     return weights / total, int((weights > 0).sum())
-
-
-def deviations(design: Design, weights: np.ndarray | None) -> np.ndarray:
-    """Weighted standard deviations (ddof = 0) of the columns, 1 for constant ones."""
-    share = np.full(design.n, 1.0 / design.n) if weights is None else weights / weights.sum()
-    mean = design.correlate(share[:, None])[:, 0]
-    variance = design.sq_norms(share) - mean**2
-    # Cancellation leaves a small positive or negative remainder in a constant column.
-    noise = 8.0 * design.n * np.finfo(np.float64).eps * mean**2
-    # Squares of very large and very small columns overflow or vanish.
-    doubtful = np.flatnonzero(~((variance > np.maximum(1e6 * noise, 1e-280)) & (variance < 1e280)))
-    deviation = np.sqrt(np.maximum(variance, 0.0))
-    if len(doubtful):
-        root = np.sqrt(share)[:, None]
-        for j in np.array_split(doubtful, max(1, len(doubtful) // 256)):
-            columns = design.take(j)
-            size = np.frexp(np.abs(columns).max(axis=1))[1]
-            centred = project_off(np.ldexp(columns, -size[:, None]).T * root, root)
-            square = np.einsum("ij,ij->j", centred, centred)
-            square[square <= (8.0 * np.finfo(np.float64).eps * np.ldexp(mean[j], -size)) ** 2 * design.n] = (
-                0.0
-            )
-            deviation[j] = np.ldexp(np.sqrt(square), size)
-    return np.where(deviation > 0, deviation, 1.0)

@@ -130,12 +130,14 @@ def as_start(warm_start: Any, opened: Opened) -> tuple[np.ndarray, np.ndarray] |
     if warm_start is None:
         return None
     problem = opened.problem
-    is_result = isinstance(warm_start, FitResult)
     if isinstance(warm_start, DeviceFitResult):
         warm_start = warm_start.host
+    is_result = isinstance(warm_start, FitResult)
     coef = as_coefficients(
         warm_start.coef if is_result else warm_start, problem.design.p, problem.n_tasks, "warm_start"
     )
+    if problem.null_value == 0.0:
+        return None  # nothing is left to explain: the answer is zero
     coef = opened.standardized(coef)
     excluded = problem.penalty.excluded(problem.design.p)
     if excluded.any():

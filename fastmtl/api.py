@@ -246,6 +246,8 @@ def certify(
     b = np.full(problem.n_tasks, float(b.item())) if b.size == 1 else b
     if b.shape != (problem.n_tasks,):
         raise ValueError(f"intercept has shape {b.shape}, ({problem.n_tasks},) was expected: one a task")
+    if not np.isfinite(b).all():
+        raise ValueError("intercept holds NaN or inf; every entry must be finite")
     candidate = None
     if dual is not None:
         candidate = as_dual(dual, problem)

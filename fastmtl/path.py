@@ -233,7 +233,10 @@ class _Step(NamedTuple):
 def _strengths(opened: Opened, alphas: Any, n_alphas: int, eps: float) -> np.ndarray:
     """The alphas of a path, decreasing."""
     if alphas is not None:
-        given = np.asarray(alphas, dtype=np.float64)
+        try:
+            given = np.asarray(alphas, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"alphas is {alphas!r}; a sequence of numbers was expected") from None
         if given.ndim != 1 or not given.size:
             raise ValueError(f"alphas has shape {given.shape}; a non-empty sequence of numbers was expected")
         if not (np.isfinite(given).all() and (given >= 0).all()):
