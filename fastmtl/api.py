@@ -60,28 +60,34 @@ def fit(
 ) -> FitResult:
     """Fit a multi-task model at one strength of its penalty, with a certificate.
 
-    Minimises `sum_it omega_i (y_it - o_it - x_i w_t - b_t)^2 / 2 + penalty(W)` with `omega_i = s_i / sum(s)`; unweighted
-    that is `|Y - XW - 1b'|^2 / (2n) + penalty(W)`, scikit-learn's scale.
+    Minimises `sum_t c_t sum_i s_ti loss_t(y_ti, o_ti + x_ti w_t + b_t) / N_t + penalty(W)` with N_t the sum of the weights
+    s_ti of what task t observes; for one X and the squared loss that is `|Y - XW - 1b'|^2 / (2n) + penalty(W)`, scikit-learn's
+    scale.
 
     Parameters
     ----------
-    X : array of shape (n, p)
+    X : array of shape (n, p), or a list with an array (n_t, p) for every task
         Any real dtype and layout, memory-mapped or scipy.sparse; a pandas or polars frame. Never written to or copied whole.
-    Y : array of shape (n, t) or (n,)
-        Targets; a vector is one task.
+    Y : array of shape (n, t) or (n,), or a list with an array (n_t,) for every task
+        Targets; a vector is one task. NaN in a matrix is a gap: that sample counts nothing for that task. A task without any
+        sample is legal; its column is then set by the penalty alone.
     penalty : str or Penalty
         `"l21"` (multi-task Lasso), `"l1"`, `"sparse_group"`, or an object of `fastmtl.penalties`.
     alpha : float, optional
         Strength, >= 0, unless the penalty object has one; see `fastmtl.alpha_max`.
-    loss : str or Loss
+    loss : str, Loss, or a list of those with one for every task
         `"squared"`, `"logistic"` (labels {0, 1}, {-1, 1} or bool), `"multinomial"` (one label a sample; a column of W for
-        each class), `"huber"`, `"poisson"` (counts, log link), or an object of `fastmtl.losses`, your own included.
-    sample_weight : array of shape (n,), optional
+        each class, `result.task_columns` says which), `"huber"`, `"poisson"` (counts, log link), or an object of
+        `fastmtl.losses`, your own included. With a list, Y may be a list or a frame whose columns are of different types.
+    sample_weight : array of shape (n,) or (n, t), or a list with an array (n_t,) for every task, optional
         Non-negative; an integer weight is a repeated row, zero a dropped one.
-    task_weight, task : None
-        Not supported in this version.
-    offset : array of shape (n, t), (n, 1) or (n,), optional
-        Known part of the prediction.
+    task_weight : array of shape (t,), optional
+        c_t, non-negative.
+    offset : array of shape (n, t), (n, 1) or (n,), or a list with an array (n_t,) for every task, optional
+        Known part of the linear prediction.
+    task : array of shape (n,), optional
+        The task that each row of X (n, p) and Y (n,) belongs to, by any label: the long form of tasks with rows of their own.
+        Tasks are in the sorted order of their labels.
     fit_intercept : bool
         Fit an unpenalised intercept b (t,); X is centred lazily, sparse X stays sparse.
     standardize : bool
@@ -218,7 +224,7 @@ def certify(
         Coefficients in the units of X.
     intercept : array of shape (t,) or float, optional
         Intercepts; zero when left out.
-    dual : array of shape (n, t), optional
+    dual : array of shape (n, t), or a list with one for every task, optional
         A candidate dual point; never trusted, its feasibility is recomputed and the better bound counts.
 
     Returns
