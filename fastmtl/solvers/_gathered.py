@@ -45,9 +45,9 @@ class Gathered:
         profile[:, ~fresh] = self.profile[:, kept]
         data = None
         if self.data is not None:
-            data = np.empty((len(features), self.problem.design.n))
-            data[~fresh] = self.data[kept]
-            data[fresh], profile[:, fresh] = self.gather(new)
+            gathered, profile[:, fresh] = self.gather(new)
+            data = gathered if not len(kept) else self.data[_sources(fresh, kept)]
+            data[fresh] = gathered
         elif len(profile):
             profile[:, fresh] = self._sparse_profile(new)
         self.features, self.data, self.profile = features, data, profile
@@ -114,6 +114,13 @@ def places(old: Array, new: Array, p: int) -> tuple[Array, Array]:
     place[old] = np.arange(len(old))
     source = place[new]
     return source < 0, source[source >= 0]
+
+
+def _sources(fresh: Array, kept: Array) -> Array:
+    """The row that each feature is copied from; any one for those that are fresh, which are written over."""
+    source = np.full(len(fresh), kept[0])
+    source[~fresh] = kept
+    return source
 
 
 def _pseudo_inverse(A: Array) -> Array:

@@ -12,6 +12,10 @@ from .row_newton import newton_applies, newton_cost, row_newton
 
 DEPTH = 5
 """Iterates an extrapolation combines."""
+CALL = 4e5
+"""Flops of a factorisation in the time that calling a kernel takes."""
+MOST = 5
+"""Epochs a call of small problems, for which calls are what costs."""
 
 
 def descend(
@@ -38,10 +42,12 @@ def descend(
     spent, wait = 0.0, 1.0
     second_order = isinstance(form, GramForm) and newton_applies(form.shrink)
     # Kernels whose calls are costly, or stop by themselves, ask for more epochs at a time.
-    step = getattr(form.kernels, "EPOCHS_A_CALL", 1)
+    least = getattr(form.kernels, "EPOCHS_A_CALL", 1)
     while form.epochs < max_epochs:
-        before = form.epochs
-        gap = form.advance(tol, step)
+        before, active = form.epochs, int(form.coef.any(axis=1).sum())
+        work = epoch_cost(len(form.coef), active, form.coef.shape[1])
+        step = max(least, min(MOST, int(CALL / work)))
+        gap = form.advance(tol, min(step, max_epochs - before))
         if gap <= tol or late():
             return gap
         history.append(form.state())
@@ -50,9 +56,7 @@ def descend(
             history = [form.state()]
         if second_order:
             assert isinstance(form, GramForm)
-            active = int(form.coef.any(axis=1).sum())
-            # In-cache sweeps run at about a third of the speed of factorisations.
-            spent += 3.0 * (form.epochs - before) * 2.0 * len(form.coef) * (active + 2) * form.coef.shape[1]
+            spent += CALL + (form.epochs - before) * work
             if spent > wait * newton_cost(active, form.coef.shape[1]):
                 coef = row_newton(form.quadratic, form.shrink)
                 form.restore(coef, form.follow(coef))
@@ -60,6 +64,11 @@ def descend(
                 spent, wait = 0.0, 2.0 * wait
                 continue
     return form.gap
+
+
+def epoch_cost(s: int, active: int, t: int) -> float:
+    """Flops of a factorisation in the time of one epoch: in-cache sweeps run at about a third of its speed."""
+    return 3.0 * 2.0 * s * (active + 2) * t
 
 
 def extrapolate(form: GramForm | ResidualForm, history: list[tuple[Array, Array]]) -> bool:

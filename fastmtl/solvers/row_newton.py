@@ -22,6 +22,8 @@ from .._arrays import Array
 LARGEST = 600
 """Active rows beyond which a cubic step no longer competes with sweeps."""
 STEPS = 20
+STEP = 8e5
+"""Flops of a factorisation in the time that a step takes however small it is."""
 
 
 def newton_applies(shrink: BlockShrink) -> bool:
@@ -31,7 +33,7 @@ def newton_applies(shrink: BlockShrink) -> bool:
 
 def newton_cost(active: int, t: int) -> float:
     """Flops of a typical run of half a dozen steps; infinite where it should not be tried."""
-    return 6.0 * (2.0 * active**3 + 4.0 * active * active * t) if 0 < active <= LARGEST else np.inf
+    return 6.0 * (STEP + 2.0 * active**3 + 4.0 * active * active * t) if 0 < active <= LARGEST else np.inf
 
 
 def row_newton(quadratic: Quadratic, shrink: BlockShrink) -> Array:
@@ -95,13 +97,14 @@ class _Active:
     """The restricted problem on some blocks, factored at given norms."""
 
     def __init__(self, quadratic: Quadratic, shrink: BlockShrink, blocks: Array, sizes: Array) -> None:
-        spans = [np.arange(shrink.ptr[b], shrink.ptr[b + 1]) for b in blocks]
-        self.rows = blocks if len(shrink.l2) == len(shrink.l1) else np.concatenate(spans)
+        self.rows = blocks
+        if len(shrink.l2) < len(shrink.l1):
+            self.rows = np.concatenate([np.arange(shrink.ptr[b], shrink.ptr[b + 1]) for b in blocks])
         self.sizes = sizes[blocks]
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
         self.G = quadratic.gram[0][np.ix_(self.rows, self.rows)]
         ridge = np.repeat(shrink.ridge[blocks], self.sizes)
-        self.G[np.diag_indices_from(self.G)] += ridge
+        _diagonal(self.G)[...] += ridge
         self.Q = np.ascontiguousarray(quadratic.linear[self.rows])
         self.l2 = shrink.l2[blocks]
         self.constant = quadratic.constant
@@ -112,7 +115,7 @@ class _Active:
 
         self.root = np.repeat(np.sqrt(eta / self.l2), self.sizes)
         B = self.root[:, None] * self.G * self.root
-        B[np.diag_indices_from(B)] += 1.0
+        _diagonal(B)[...] += 1.0
         self.factor, info = lapack.dpotrf(B, lower=1, clean=0, overwrite_a=1)
         if info != 0:
             self.value, self.W = np.inf, np.zeros_like(self.Q)
@@ -133,23 +136,28 @@ class _Active:
         inverse, info = lapack.dpotri(self.factor.copy(order="F"), lower=1)
         if info != 0:
             return None
-        inverse = np.tril(inverse)
-        inverse += np.tril(inverse, -1).T
+        # Only the lower triangle is read, here and below.
         K = -inverse
-        K[np.diag_indices_from(K)] += 1.0
+        _diagonal(K)[...] += 1.0
         K /= np.outer(self.root, self.root)
         H = K * (Z @ Z.T)
         if len(self.starts) < len(H):
+            H = np.tril(H) + np.tril(H, -1).T
             H = np.add.reduceat(np.add.reduceat(H, self.starts, axis=0), self.starts, axis=1)
         H /= np.outer(l2, l2)
         for shift in (1e-10, 1e-6):
             shifted = H.copy()
-            shifted[np.diag_indices_from(shifted)] *= 1.0 + shift
-            shifted[np.diag_indices_from(shifted)] += shift * 1e-3 * H.trace() / len(H)
+            _diagonal(shifted)[...] *= 1.0 + shift
+            _diagonal(shifted)[...] += shift * 1e-3 * H.trace() / len(H)
             c, info = lapack.dpotrf(shifted, lower=1, overwrite_a=1)
             if info == 0:
                 return -lapack.dpotrs(c, gradient, lower=1)[0]
         return None
+
+
+def _diagonal(A: Array) -> Array:
+    """The diagonal of A as a view to write to."""
+    return np.einsum("ii->i", A)
 
 
 def _lapack() -> Any:

@@ -149,6 +149,7 @@ class _Run:
         p, t = problem.design.p, problem.n_tasks
         self.form: Lowered = problem.penalty.lower(p)  # type: ignore[assignment]
         self.usable = self._usable()
+        self.n_usable = int(self.usable.sum())
         self._select(np.empty(0, dtype=np.int64))
         self.coef = np.zeros((0, t))
         self.free_coef = np.zeros((len(problem.free), t))
@@ -238,7 +239,7 @@ class _Run:
             if not self._choose(check):
                 share *= 0.1
             target = share * settings.tol
-            if rounds == 0 and not self._is_cheap():
+            if rounds == 0 and not self._is_cheap() and len(self.blocks) < self.n_usable:
                 # Features are still missing: a rough answer will do.
                 target = max(target, ROUGH * gap)
             self._descend(check, target * problem.null_value / problem.unit)
@@ -313,7 +314,7 @@ class _Run:
 
     def _is_cheap(self) -> bool:
         """Whether a thorough descent on the working set costs less than one product with X."""
-        return 20 * len(self.rows) ** 2 <= self.problem.design.n * self.problem.design.p
+        return 8 * len(self.rows) ** 2 <= self.problem.design.n * self.problem.design.p
 
     def _move(self, blocks: Array) -> None:
         """Move to another working set, coefficients carried over."""

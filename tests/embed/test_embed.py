@@ -197,7 +197,7 @@ def test_a_run_that_ends_early_says_so_and_is_silent(capfd):
     shrink = embed.blocks(30, 0.01)
     for found in (
         embed.solve_gram(*moments(X, Y), shrink, tol=1e-14, max_epochs=2),
-        embed.solve(X, Y, shrink, tol=1e-14, max_iter=1),
+        embed.solve(X, Y, shrink, tol=1e-14, max_iter=0),
     ):
         assert not found.converged and np.isfinite(found.coef).all() and found.gap > 0
     assert capfd.readouterr() == ("", "")
