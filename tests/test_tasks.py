@@ -301,6 +301,27 @@ def test_path_is_single_fits(loss, penalty):
         agree(path[i], one)
 
 
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("step", [0.0, 1e6, 1e12], ids=["apart", "as is cheaper", "together"])
+@pytest.mark.parametrize("seed", range(5))
+def test_separable_tasks_are_fits_of_their_own(loss, step, seed, monkeypatch):
+    from fastmtl.solvers import task_working_set
+
+    monkeypatch.setattr(task_working_set, "STEP", step)
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((60, 200))
+    # Tasks from easy to hard: some are done while others still grow.
+    Z = X[:, :20] @ (rng.standard_normal((20, 10)) * (np.arange(20)[:, None] < 1 + 2 * np.arange(10)))
+    Y = np.column_stack([targets(loss, z, rng) for z in Z.T])
+    weights = 0.5 + rng.random(Y.shape)
+    options: dict[str, Any] = {"alpha": 0.05, "loss": loss, "tol": 1e-3}
+    fit = fastmtl.fit(X, Y, "l1", sample_weight=weights, **options)
+    assert fit.status.converged
+    apart = [fastmtl.fit(X, y, "l1", sample_weight=w, **options) for y, w in zip(Y.T, weights.T, strict=True)]
+    slack = fit.certificate.gap + sum(one.certificate.gap for one in apart)
+    assert abs(fit.certificate.primal - sum(one.certificate.primal for one in apart)) <= slack
+
+
 @pytest.mark.parametrize("own", [False, True])
 def test_offsets_join_the_prediction(own):
     X, Y = own_data("poisson") if own else shared_data("poisson")

@@ -157,7 +157,7 @@ class _Run:
                 chosen.append(Chosen(columns, part, blocks, any_new, target, gap))
         missing = any(one.any_new for one in chosen)
         if len(chosen) > 1:
-            chosen = self._together(chosen)
+            chosen = self._together(chosen, tol * self.problem.null_value)
         for one in chosen:
             features, penalty = restrict(self.form, one.blocks, one.part.free)
             restricted = one.part.restricted(features, penalty, 0, one.part.n_tasks, is_joint=True)
@@ -166,10 +166,11 @@ class _Run:
                 break
         return missing
 
-    def _together(self, chosen: list[Chosen]) -> list[Chosen]:
+    def _together(self, chosen: list[Chosen], tol: float) -> list[Chosen]:
         """All components as one over the union of their blocks, where that is cheaper than one after the other."""
         problem, sizes = self.problem, np.diff(self.form.ptr)
-        union = np.unique(np.concatenate([one.blocks for one in chosen]))
+        in_use = np.flatnonzero(self._used(self.coef) & self.usable)  # by components that are done, too
+        union = np.unique(np.concatenate([in_use, *(one.blocks for one in chosen)]))
         rows = int(sizes[union].sum()) + len(problem.free)
         apart = STEP * len(chosen) + sum(
             one.part.design.shape[0] * int(sizes[one.blocks].sum()) ** 2 for one in chosen
@@ -177,8 +178,14 @@ class _Run:
         if problem.design.shape[0] * rows**2 > apart or not has_small_grams(rows, problem.n_tasks):
             return chosen
         everything = slice(0, problem.n_tasks)
-        target, gap = sum(one.target for one in chosen), sum(one.gap for one in chosen)
+        target, gap = max(tol, sum(one.target for one in chosen)), sum(one.gap for one in chosen)
         return [Chosen(everything, problem, union, True, target, gap)]
+
+    def _used(self, coef: Array) -> Array:
+        """Mask of the blocks with a coefficient that is not zero."""
+        rows = coef.any(axis=1)
+        rows = rows if self.form.order is None else rows[self.form.order]
+        return rows if len(self.form.l2) == len(rows) else np.logical_or.reduceat(rows, self.form.ptr[:-1])
 
     def _descend_on(self, part: TaskProblem, columns: slice, features: Any, tol: float, gap: float) -> None:
         """Descend on some features of some columns, all others zero."""
@@ -195,12 +202,10 @@ class _Run:
     def _choose(self, V: Array, coef: Array) -> tuple[Array, bool, bool]:
         """Blocks in use or near their bound and the worst violators; whether any is new, and whether some were left out."""
         form = self.form
-        if form.order is not None:
-            V, coef = V[form.order], coef[form.order]
+        V = V if form.order is None else V[form.order]
         shrink = BlockShrink(form.ptr, form.l1, form.l2, np.zeros_like(form.l2), form.positive)
         scores = self.settings.kernels.block_scores(np.ascontiguousarray(V), shrink)
-        rows = coef.any(axis=1)
-        used = rows if len(form.l2) == len(rows) else np.logical_or.reduceat(rows, form.ptr[:-1])
+        used = self._used(coef)
         kept = (used | (scores > NEAR)) & self.usable
         violators = np.flatnonzero((scores > 1.0) & ~used & self.usable)
         limit = max(int(GROWTH * used.sum()), SMALL, int(np.sqrt(2.0 * self.problem.design.row_size)))
