@@ -11,6 +11,7 @@ from fastmtl.designs import DenseDesign
 from fastmtl.penalties import Trace
 from fastmtl.problem import Problem
 from fastmtl.solvers.spectral._eigen import count_above, top_eigenpairs, tridiagonalise
+from fastmtl.solvers.spectral.data import Data
 from fastmtl.solvers.spectral.mixed import Judged, solve_judged
 from fastmtl.solvers.spectral.model import Model, orthogonalise
 from fastmtl.solvers.spectral.newton_system import NewtonSystem, alternate
@@ -18,7 +19,7 @@ from fastmtl.solvers.spectral.newton_system import evaluate as eliminate
 from fastmtl.solvers.spectral.omega_newton import Retraction
 from fastmtl.solvers.spectral.polar import feasible_scale
 from fastmtl.solvers.spectral.reduced import Reduced, cold_start, solve_reduced, warm_start
-from fastmtl.solvers.spectral.reduction import Data, Reduction, reduce
+from fastmtl.solvers.spectral.reduction import Reduction, reduce
 from fastmtl_kernels import cpu
 
 EPS = np.finfo(float).eps

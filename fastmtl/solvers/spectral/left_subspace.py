@@ -16,8 +16,9 @@ from ...problem import Problem
 from .._base import InterruptedRun, Outcome, Settings, verdict
 from ..working_set import dual_point
 from ._eigen import top_eigenpairs
+from .data import Data, correlate_centred, data_of, strengths
 from .reduced import Reduced, solve_reduced
-from .reduction import Data, Reduction, correlate_centred, data_of, reduce, strengths
+from .reduction import Reduction, reduce
 
 SQUARE_BYTES = 1 << 31
 """Work memory above which no matrix of order min(n, p) is formed, whatever its use."""

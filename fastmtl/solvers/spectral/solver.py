@@ -16,12 +16,13 @@ from ...penalties import Trace
 from ...problem import Problem
 from .._base import InterruptedRun, Outcome, Settings, verdict
 from ..working_set import dual_point
+from .data import data_of, strengths
 from .mixed import Judged, judge, solve_judged
 from .model import orthogonalise
 from .omega_newton import no_steps
 from .polar import solve_normal
 from .reduced import Reduced, solve_surely, warm_start
-from .reduction import Factors, Reduction, data_of, reduce, strengths
+from .reduction import Factors, Reduction, reduce
 
 SHARE = 0.5
 """Share of the tolerance that the reduced gap may use up: what is left covers rounding on the way to the data."""

@@ -19,9 +19,10 @@ from ..._arrays import Array
 from ...certificate import Bound, Certificate, assemble
 from ...problem import Problem
 from ._eigen import top_eigenpairs
+from .data import strengths
 from .polar import FLOOR, feasible_scale
 from .reduced import Reduced
-from .reduction import Factors, Reduction, strengths
+from .reduction import Factors, Reduction
 
 ROUNDING = 8.0
 """Allowance, in units of eps times the norms involved, for Theta and |R|^2 that come from differences."""
