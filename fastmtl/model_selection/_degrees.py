@@ -139,20 +139,27 @@ def _trace(form: Lowered, rows: Array, coef: Array, grams: Grams) -> float:
     diagonal = (bend + form.ridge[blocks])[member]
     tilt = (np.sqrt(bend) / norms)[member][:, None] * coef
     moves = (coef != 0) if form.positive else (coef != 0) | (l1[rows] == 0)[:, None]
-    into = np.equal.outer(member, np.arange(len(blocks))).astype(np.float64)
+    bends = bool(bend.any())
     total, K, L = 0.0, np.eye(len(blocks)), np.zeros((len(blocks), len(blocks)))
     for columns, G in grams:
         for which, kept in _alike(moves[:, columns]):
-            Gk = G[np.ix_(kept, kept)]
-            inverse = _inverse(Gk + np.diag(diagonal[kept]))
-            smoother = inverse @ Gk
-            total += len(which) * float(np.trace(smoother))
-            if bend.any():
+            inverse, rank = _inverse(G[np.ix_(kept, kept)] + np.diag(diagonal[kept]))
+            # (H + D)^+ H = P - (H + D)^+ D with P a projection, and so on: a diagonal D in products in place of H.
+            total += len(which) * (rank - float(np.diag(inverse) @ diagonal[kept]))
+            if bends:
                 turned = tilt[kept][:, columns][:, which]
-                pairs, to = turned @ turned.T, into[kept]
-                K -= to.T @ (inverse * pairs) @ to
-                L += to.T @ ((smoother @ inverse) * pairs) @ to
-    return total + float(np.trace(_inverse(K) @ L)) if bend.any() else total
+                pairs, root = turned @ turned.T, inverse * np.sqrt(diagonal[kept])
+                K -= _by_block(inverse * pairs, member[kept], len(blocks))
+                L += _by_block((inverse - root @ root.T) * pairs, member[kept], len(blocks))
+    return total + float(np.vdot(_inverse(K)[0], L)) if bends else total
+
+
+def _by_block(A: Array, member: Array, count: int) -> Array:
+    """Sums (count, count) of a matrix over pairs of blocks."""
+    if np.array_equal(member, np.arange(count)):
+        return A
+    into = np.equal.outer(np.arange(count), member).astype(np.float64)
+    return into @ A @ into.T
 
 
 def _alike(moves: Array) -> Iterator[tuple[Array, Array]]:
@@ -164,12 +171,17 @@ def _alike(moves: Array) -> Iterator[tuple[Array, Array]]:
         yield np.array([c]), np.flatnonzero(moves[:, c])
 
 
-def _inverse(M: Array) -> Array:
-    """Inverse of a symmetric non-negative matrix; its pseudo-inverse when it is singular."""
-    try:
-        pivots = np.diag(np.linalg.cholesky(M)) ** 2
-        if pivots.size == 0 or pivots.min() > SINGULAR * pivots.max():
-            return np.linalg.inv(M)
-    except np.linalg.LinAlgError:
-        pass
-    return np.linalg.pinv(M, rcond=SINGULAR, hermitian=True)
+def _inverse(M: Array) -> tuple[Array, int]:
+    """Inverse of a symmetric non-negative matrix, or its pseudo-inverse when it is singular, and its rank."""
+    if not len(M):
+        return M, 0
+    from scipy.linalg import lapack as wrappers
+
+    lapack: Any = wrappers  # made at build time, no type stubs
+    factor, failed = lapack.dpotrf(M, lower=1)
+    pivots = np.diag(factor) ** 2
+    if failed or pivots.min() <= SINGULAR * pivots.max():
+        inverse = np.linalg.pinv(M, rcond=SINGULAR, hermitian=True)
+        return inverse, round(float(np.vdot(inverse, M)))
+    lower = np.tril(lapack.dpotri(factor, lower=1)[0])
+    return lower + np.tril(lower, -1).T, len(M)

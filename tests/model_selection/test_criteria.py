@@ -107,6 +107,16 @@ def test_lasso_has_as_many_as_non_zero_coefficients():
     np.testing.assert_allclose(made.df, 3 + (path.coefs != 0).sum(axis=(1, 2)))
 
 
+def test_repeated_features_count_once():
+    X, Y = problem()
+    twice = np.hstack([X, X])
+    W = fastmtl.fit(X, Y, "l1", alpha=0.05).coef
+    start = fastmtl.fit_path(twice, Y, "l1", alphas=[0.05], warm_start=np.vstack([W, W]) / 2)
+    assert (start.coefs != 0).sum() > (W != 0).sum()  # both copies are in use
+    made = path_criteria(start, twice, Y, "l1")
+    assert made.df[0] == pytest.approx(3 + (W != 0).sum())
+
+
 def test_more_active_rows_than_samples():
     X, Y = problem(n=10, p=30)
     path = fastmtl.fit_path(X, Y, n_alphas=20, eps=1e-3)
