@@ -194,7 +194,8 @@ def assemble_certificate(
     primal: float, bound: Bound, null: float, *, scale: float, is_zero: bool, allowance: float = 0.0
 ) -> Certificate:
     """A certificate relative to the `null` value P(0); `scale` is the sum of the absolute terms behind the gap."""
-    gap = max(primal - bound.value, 0.0) + allowance if math.isfinite(primal) else math.inf
+    # Beyond rounding, a dual value above the primal is arithmetic that failed: it must not read as a gap of zero.
+    gap = abs(primal - bound.value) + allowance if math.isfinite(primal) else math.inf
     relative = gap / null if null > 0.0 else 0.0 if is_zero else math.inf
     return Certificate(primal, bound.value, gap, relative, bound.infeasibility, scale / (null or 1.0))
 

@@ -189,7 +189,7 @@ def block_sums(values: Array, ptr: Array) -> Array:
 
 def excess_value(excess: Array, ridge: Array) -> float:
     """`sum_b (excess_b)_+^2 / (2 ridge_b)`: inf where an excess meets no ridge."""
-    over = excess > 0
+    over = ~(excess <= 0)  # NaN counts
     if not over.any():
         return 0.0
     with np.errstate(divide="ignore"):
@@ -221,6 +221,8 @@ def gauge_scale(V: Array, form: Lowered, hard: Array) -> float:
     l1 = np.where(np.isinf(form.l1), 0.0, form.l1)
     top = np.where(np.isinf(form.l1)[:, None], 0.0, top)  # an excluded feature never binds
     peaks = top.max(axis=1)
+    if np.isnan(peaks).any():
+        return 0.0  # a product failed: nothing is known to be feasible
     with np.errstate(divide="ignore", invalid="ignore"):
         entry = np.where(rows & (peaks > 0), l1 / peaks, np.inf)
     # A block cannot bind before its first entry passes l1, and binds there when l2 = 0.
@@ -238,6 +240,8 @@ def gauge_scale(V: Array, form: Lowered, hard: Array) -> float:
 
 def norm_scale(norms: Array, form: Lowered, hard: Array, t: int) -> float:
     """Largest a with `a norm_b <= l2_b` in every block marked in `hard`, each of rows of t entries; inf when none binds."""
+    if np.isnan(norms).any():
+        return 0.0  # a product failed: nothing is known to be feasible
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = norms / form.l2  # NaN where nothing is allowed and nothing there
     top = float(np.fmax.reduce(ratio if hard.all() else ratio[hard], initial=0.0))

@@ -22,6 +22,7 @@ class Judgement(NamedTuple):
     """Exact objective, the better of the dual bounds, P(0), the gap over it, and the size of what residuals are made of.
 
     `magnitude` is the root mean square of `|X| |W| + |b| + |Y| + |offset|`: residuals in float64 carry its rounding.
+    `terms` is the sum of the absolute terms that the loss is summed from.
     """
 
     primal: Any
@@ -29,6 +30,7 @@ class Judgement(NamedTuple):
     null: Any
     relative_gap: float
     magnitude: Any
+    terms: Any
 
 
 class Blocks(NamedTuple):
@@ -62,7 +64,7 @@ def objective(X: Any, Y: Any, coef: Any, intercept: Any, penalty: Any, **problem
         data, W, b = _Data(X, Y, **problem), longdouble(coef), longdouble(intercept)
         primal, null = data.loss(data.X @ (W * data.divisor[:, None]) + b), data.null()
         primal = primal + penalty_terms(penalty, len(W)).value(W * data.divisor[:, None])
-        return Judgement(primal, L(0), null, float("inf"), data.magnitude(W * data.divisor[:, None], b))
+        return Judgement(primal, L(0), null, float("inf"), *data.sizes(W * data.divisor[:, None], b))
 
 
 def _judge(data: _Data, W: np.ndarray, b: np.ndarray, penalty: Any, problem: dict[str, Any]) -> Judgement:
@@ -77,7 +79,7 @@ def _judge(data: _Data, W: np.ndarray, b: np.ndarray, penalty: Any, problem: dic
     dual = max([L(0)] + [data.dual_value(theta, terms) for theta in points])
     gap = max(primal - dual, L(0))
     relative = gap / null if null > 0 else (L(0) if not W.any() else L(np.inf))
-    return Judgement(primal, dual, null, float(relative), data.magnitude(W, b))
+    return Judgement(primal, dual, null, float(relative), *data.sizes(W, b))
 
 
 class _Data:
@@ -130,9 +132,16 @@ class _Data:
         zero = np.zeros(self.Y.shape, dtype=L)
         return self.loss(zero + self.best_intercepts(zero))
 
-    def magnitude(self, W: np.ndarray, b: np.ndarray) -> Any:
+    def sizes(self, W: np.ndarray, b: np.ndarray) -> tuple[Any, Any]:
+        """`magnitude` and `terms` of a judgement."""
         size = np.abs(self.X) @ np.abs(W) + np.abs(b) + np.abs(self.Y) + np.abs(self.offset)
-        return np.sqrt((self.omega * size**2).sum())
+        Z = self.X @ W + b + self.offset
+        terms = self._value(Z)
+        if self.kind == "poisson":
+            terms = np.exp(Z) + np.abs(self.Y * Z) + np.abs(_xlogx(self.Y)) + self.Y
+        if self.kind in ("logistic", "multinomial"):
+            terms = 1 + np.abs(Z)
+        return np.sqrt((self.omega * size**2).sum()), (self.omega * np.abs(terms)).sum()
 
     def loss(self, Z: np.ndarray) -> Any:
         Z = Z + self.offset

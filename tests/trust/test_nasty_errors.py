@@ -109,7 +109,7 @@ def wrong_shapes() -> Iterator[tuple[str, str, Callable[[], Any]]]:
     yield "warm_start_transposed", "warm_start", lambda: fit(warm_start=np.zeros((3, 12)))
     yield "warm_start_of_another_fit", "warm_start", lambda: fit(warm_start=fit(X[:, :5]))
     yield "feature_weights_short", "feature_weights", lambda: fit(penalty=L21(feature_weights=[1.0] * 11))
-    yield "feature_weights_2d", "feature_weights", lambda: L21(feature_weights=np.ones((3, 4)))
+    yield "feature_weights_2d", "feature_weights", lambda: L21(feature_weights=np.ones((3, 4)).tolist())
     yield "groups_short", "group", lambda: fit(penalty=Group(groups=[6, 5]))
     yield "groups_long", "group", lambda: fit(penalty=Group(groups=[6, 7]))
     yield "groups_overlap", "group", lambda: fit(penalty=Group(groups=[[0, 1, 2], list(range(2, 12))]))
