@@ -275,6 +275,17 @@ def test_agrees_with_cvxpy(name):
     assert fit.certificate.primal == pytest.approx(problem.value, rel=1e-7)
 
 
+@pytest.mark.parametrize("penalty", CASES)
+def test_no_row_is_rounding(penalty):
+    X, Y = regression(t=3)
+    for share in (0.5, 0.05, 0.005):
+        alpha = share * fastmtl.alpha_max(X, Y, penalty)
+        fit = fastmtl.fit(X, Y, penalty, alpha=alpha, tol=1e-12)
+        part = np.linalg.norm(fit.coef, axis=1) * np.linalg.norm(X, axis=0)
+        tiny = (part > 0) & (part < np.finfo(float).eps * np.linalg.norm(Y - Y.mean(axis=0)))
+        assert not (tiny & ~penalty.with_alpha(alpha).free(P)).any()
+
+
 def test_early_stops_are_honest():
     X, Y = regression(n=60, p=300, t=5)
     with pytest.warns(fastmtl.ConvergenceWarning, match="max_iter"):

@@ -27,9 +27,13 @@ class GramForm:
         linear = np.asarray(gradient + gram @ coef, order=order)
         gradient, coef = np.array(gradient, order=order), np.array(coef, order=order)
         self.quadratic = Quadratic(gram[None], np.ones(t), linear, gradient, coef, constant)
-        self.kernels, self.shrink = kernels, shrink
+        self.kernels, self.shrink, self.constant = kernels, shrink, constant
         self.gap = np.inf
         self.epochs = 0
+
+    def sq_lengths(self) -> Array:
+        """Squared lengths (s,) of the columns."""
+        return self.quadratic.gram[0].diagonal()
 
     @property
     def coef(self) -> Array:
@@ -75,6 +79,7 @@ class ResidualForm:
     ) -> None:
         self.kernels, self.shrink = kernels, shrink
         self.columns = kernels.prepare_columns(data, shrink, coef.shape[1])
+        self._data = data
         self.residual = np.array(residual, order="F")
         self.coef = np.array(coef, order="C")
         self.target = target
@@ -99,6 +104,10 @@ class ResidualForm:
             gradient, gradient, self.coef, self._shifted(gradient, cross), self.shrink
         )
         return self.gap if self.moved > 0.0 else min(self.gap, 0.0)
+
+    def sq_lengths(self) -> Array:
+        """Squared lengths (s,) of the columns."""
+        return np.einsum("ij,ij->i", self._data, self._data)
 
     def _shifted(self, gradient: Array, linear_dot_coef: float) -> float:
         """The constant for which `2 constant - <gradient, W>` is <Y, R>, as `duality_gap` reads it."""
