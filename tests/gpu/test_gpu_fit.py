@@ -169,6 +169,18 @@ def test_device_arrays_in_and_out(on_device):
     assert path.coefs.shape == (3, 20, 4)
 
 
+@pytest.mark.parametrize("loss", ["logistic", "poisson", "multinomial", "squared"])
+def test_predictions_on_the_device_are_on_the_scale_of_the_response(on_device, loss):
+    X, Y = _data(t=3)
+    Y = np.digitize(Y[:, 0], [-1.0, 1.0]) if loss == "multinomial" else (Y > 0) * 1.0
+    there = on_device.xp.asarray(X)
+    found = fastmtl.fit(there, Y, alpha=0.02, loss=loss)
+    for name in ("predict", "decision_function") + (("predict_proba",) if loss[0] in "lm" else ()):
+        answer = getattr(found, name)(there)
+        assert isinstance(answer, on_device.xp.ndarray)
+        np.testing.assert_allclose(answer.get(), getattr(found.host, name)(X), rtol=1e-9, atol=1e-12)
+
+
 def test_x_on_the_device_is_never_copied_back(on_device):
     X, Y = _data(400, 30, 2)
     there = on_device.xp.asarray(X)
