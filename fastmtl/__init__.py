@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         stability_selection,
     )
     from .path import PathResult, fit_path
+    from .replay import dump_problem
     from .result import FitResult
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "certify",
     "cross_validate",
     "debias",
+    "dump_problem",
     "embed",
     "fit",
     "fit_path",
@@ -63,6 +65,7 @@ _HOMES = {
     "certify": "api",
     "cross_validate": "model_selection",
     "debias": "model_selection",
+    "dump_problem": "replay",
     "fit": "api",
     "fit_path": "path",
     "fit_reweighted": "model_selection",

@@ -31,7 +31,7 @@ LAYERS = [
     {"_run"},
     {"path"},
     {"api"},
-    {"model_selection"},
+    {"model_selection", "replay"},
     {"embed"},
     {"adapters"},
     {"estimators", "plotting", "cli"},

@@ -1,4 +1,4 @@
-"""The command line: `python -m fastmtl demo | fit | path | info | warmup`."""
+"""The command line: `python -m fastmtl demo | fit | path | info | warmup | replay`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fastmtl {__version__}")
     commands = parser.add_subparsers(
-        title="commands", required=True, metavar="demo | fit | path | info | warmup"
+        title="commands", required=True, metavar="demo | fit | path | info | warmup | replay"
     )
     _demo(commands)
     _fit(commands)
@@ -85,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
         help="measure the speeds by which backend='auto' decides, and store them",
     )
     _simple(commands, "warmup", "compile the kernels now, so that the first fit does not wait", _run_warmup)
+    again = _simple(commands, "replay", "run a problem again that fastmtl.dump_problem wrote", _run_replay)
+    again.add_argument("problem", metavar="PROBLEM.npz", help="the file")
     return parser
 
 
@@ -246,3 +248,13 @@ def _run_warmup(_: argparse.Namespace) -> int:
     from .warmup import run
 
     return run()
+
+
+def _run_replay(options: argparse.Namespace) -> int:
+    from ..replay import load_problem, replay
+
+    for name, version in load_problem(options.problem)[1]["versions"].items():
+        print(f"written with {name} {version}")
+    result = replay(options.problem)
+    print(result)
+    return 0 if result.status.converged else NOT_CONVERGED
