@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from low_rank_problems import draw
 
 import fastmtl
 from fastmtl.penalties import L21, Trace
@@ -15,18 +16,6 @@ from fastmtl.penalties.trace import singular_values, spectral_norm
 
 EPS = np.finfo(float).eps
 SHAPES = [(60, 20, 8), (20, 60, 8), (30, 30, 5), (40, 6, 12), (25, 10, 1)]
-
-
-def draw(
-    n: int, p: int, t: int, *, correlation: float = 0.0, rank: int = 3, snr: float = 2.0, seed: int = 0
-) -> Any:
-    """AR(1) features, a truth of low rank, noise with `snr` times less variance than the signal."""
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, p))
-    for j in range(1, p if correlation else 0):
-        X[:, j] = correlation * X[:, j - 1] + np.sqrt(1 - correlation**2) * X[:, j]
-    signal = X @ rng.standard_normal((p, rank)) @ rng.standard_normal((rank, t))
-    return X, signal / signal.std() + rng.standard_normal((n, t)) / np.sqrt(snr)
 
 
 def fitted(X: Any, Y: Any, fraction: float, **options: Any) -> Any:

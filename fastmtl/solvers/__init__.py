@@ -33,10 +33,16 @@ def choose(problem: Problem | TaskProblem, settings: Settings) -> Any:
         if has_blocks or (has_small_grams(p, problem.n_tasks) and n_free in (0, p)):
             from .task_working_set import TaskWorkingSet
 
-            return TaskWorkingSet(settings)
-        from .proximal_gradient import ProximalGradient
+            general: Any = TaskWorkingSet(settings)
+        else:
+            from .proximal_gradient import ProximalGradient
 
-        return ProximalGradient(settings)
+            general = ProximalGradient(settings)
+        if isinstance(problem.penalty, Trace):
+            from .spectral import WeightedSpectral, is_weighted
+
+            return WeightedSpectral(settings, general) if is_weighted(problem) else general
+        return general
     if has_blocks:
         from .working_set import WorkingSet
 

@@ -8,8 +8,9 @@ from ...problem import Problem
 from .._base import Settings
 from .left_subspace import LeftSubspace, pays
 from .solver import Spectral
+from .weighted import WeightedSpectral, is_weighted
 
-__all__ = ["LeftSubspace", "Spectral", "choose_spectral"]
+__all__ = ["LeftSubspace", "Spectral", "WeightedSpectral", "choose_spectral", "is_weighted"]
 
 
 def choose_spectral(problem: Problem, settings: Settings) -> Any:

@@ -81,7 +81,7 @@ class Spectral:
         alpha = reduction.to_model(strengths(problem)[0])
         if alpha == 0.0:
             return self._unpenalised(problem, reduction)
-        watch = _Watch(settings, reduction)
+        watch = Watch(settings, reduction)
         V = None if start is None else right_factor(reduction, start[0])
         try:
             judged = solve_judged(
@@ -129,7 +129,7 @@ class Spectral:
                 V, near = warm_start(reduction.model, alpha, previous)
             elif start is not None:
                 V = right_factor(reduction, start[0])
-            watch = _Watch(self.settings, reduction)
+            watch = Watch(self.settings, reduction)
             is_last = i == len(penalties) - 1
             previous = solve_surely(
                 reduction.model, alpha, self._target(reduction), start=V, near=near, monitor=watch,
@@ -206,7 +206,7 @@ class Spectral:
         )
 
 
-class _Watch:
+class Watch:
     """Translates rounds of the reduced solver for the run's monitor, and remembers what it answered."""
 
     def __init__(self, settings: Settings, reduction: Reduction) -> None:
