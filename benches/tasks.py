@@ -81,7 +81,8 @@ def school(folder: Path) -> None:
         wall, cpu, found = median_seconds(call, 9)
         cert = found.certificate
         print(
-            f"  {penalty:8} {alpha:6.0f} {1e3 * wall:9.1f} {1e3 * cpu:9.1f} {cert.relative_gap:14.1e} {cert.primal - optimum:19.1e}"
+            f"  {penalty:8} {alpha:6.0f} {1e3 * wall:9.1f} {1e3 * cpu:9.1f} "
+            f"{cert.relative_gap:14.1e} {cert.primal - optimum:19.1e}"
         )
 
 
