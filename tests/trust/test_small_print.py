@@ -1,0 +1,145 @@
+"""Edges that random problems seldom meet: where a conjugate ends, which dual scale wins, what a certificate is relative to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import LOSSES
+from engine_cases import PENALTIES, regression
+
+import fastmtl
+from fastmtl._door import open_problem
+from fastmtl.certificate import evaluate, evaluate_factored
+from fastmtl.losses import Huber, Logistic, Multinomial, Poisson
+from fastmtl.penalties import L21, Trace
+
+X, Y = regression()
+EPS = float(np.finfo(float).eps)
+
+
+@pytest.mark.parametrize("delta", [0.3, 1.35, 40.0])
+def test_the_end_of_hubers_conjugate(delta):
+    loss, y = Huber(delta), np.array([0.7])
+    for side in (-delta, delta):
+        inside = loss.conjugate(y, np.array([side]))
+        np.testing.assert_allclose(inside, side**2 / 2 + side * 0.7, rtol=1e-13)
+        assert np.isinf(loss.conjugate(y, np.array([side * (1 + 1e-9)]))).all()
+
+
+@pytest.mark.parametrize("loss", [Logistic(), Poisson()])
+def test_the_end_of_a_conjugate(loss):
+    y = np.array([0.0, 1.0])
+    assert np.isfinite(loss.conjugate(y, -y)).all()
+    assert np.isinf(loss.conjugate(y, -y - 1e-9)).all()
+
+
+def test_the_end_of_the_multinomial_conjugate():
+    loss, y = Multinomial(), np.eye(4)[[0, 2]]
+    u = np.full((2, 4), 0.25) - y
+    np.testing.assert_allclose(loss.conjugate(y, u), -np.log(4.0), rtol=1e-13)
+    assert np.isfinite(loss.conjugate(y, 0 * y)).all()
+    over = u.copy()
+    over[:, 1] += 1e-9
+    assert np.isinf(loss.conjugate(y, over)).all()
+    below = 0 * y
+    below[:, 1], below[:, 3] = -1e-9, 1e-9
+    assert np.isinf(loss.conjugate(y, below)).all()
+
+
+def test_a_class_seen_once():
+    y = np.eye(3)[[0, 0, 1, 2, 2, 2]]
+    loss = Multinomial()
+    b = loss.intercept(y, np.ones(6), np.zeros((6, 3)))
+    np.testing.assert_allclose(np.exp(b) / np.exp(b).sum(), [2 / 6, 1 / 6, 3 / 6], rtol=1e-9)
+    assert abs(b.sum()) < 1e-12
+
+
+@pytest.mark.parametrize("case", LOSSES, ids=lambda c: c.loss.name)
+def test_intercepts_are_stationary(case):
+    """The best intercept beside offsets, from far away, in a few evaluations or in many."""
+    if case.loss.joint:
+        pytest.skip("classes share their intercepts")
+    rng = np.random.default_rng(1)
+    for size in (0.0, 1.0, 5.0):
+        weights, offset = rng.uniform(0.1, 2.0, 40), size * rng.standard_normal(40)
+        b = case.loss.intercept(case.targets, weights, offset)
+        slope = weights * case.loss.gradient(case.targets, offset + b)
+        assert abs(slope.sum()) <= 1e-9 * np.abs(slope).sum()
+
+
+@pytest.mark.parametrize("name", ["l21", "l21_ridge", "group_sizes", "sparse_group"])
+def test_the_best_of_the_dual_scales(name):
+    """No multiple of the residual bounds the optimum better, among the smallest feasible one, one, and the vertex."""
+    for alpha in (0.05, 0.5, 2.0):
+        problem = open_problem(X, Y, PENALTIES[name], alpha=alpha).problem
+        rng = np.random.default_rng(3)
+        for W in (np.zeros((12, 3)), 0.1 * rng.standard_normal((12, 3)), rng.standard_normal((12, 3))):
+            check = evaluate(problem, W, Y.mean(axis=0))
+            R = Y - X @ W
+            R = R - R.mean(axis=0)
+            V, cross, square = X.T @ R / 40, (R * Y).sum() / 40, (R * R).sum() / 40
+            best = 0.0
+            limit = problem.penalty.dual_scale(V)
+            for a in (1.0, cross / square):
+                a = min(a, limit)
+                if a > 0:
+                    best = max(best, a * cross - a * a * square / 2 - problem.penalty.conjugate(a * V))
+            assert check.certificate.dual >= best * (1 - 1e-12)
+            assert check.certificate.gap == pytest.approx(
+                check.certificate.primal - check.certificate.dual, rel=1e-9
+            )
+
+
+def test_certificates_are_free_of_units():
+    one = fastmtl.fit(X, Y, alpha=0.1).certificate
+    other = fastmtl.fit(X, 1e3 * Y, alpha=100.0).certificate
+    assert other.scale == pytest.approx(one.scale, rel=1e-6) and other.scale < 10
+    assert other.primal == pytest.approx(1e6 * one.primal, rel=1e-5)
+    null = 0.5 * ((Y - Y.mean(axis=0)) ** 2).sum() / 40
+    assert one.relative_gap == pytest.approx(one.gap / null, rel=1e-9, abs=1e-300)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_factored_coefficients_are_certified_alike(ridge, weighted):
+    """`W = U V'` has the primal, and from the same dual point the dual, of W."""
+    s = np.linspace(0.5, 2.0, 40) if weighted else None
+    problem = open_problem(X, Y, Trace(ridge=ridge), alpha=0.3, sample_weight=s).problem
+    rng = np.random.default_rng(2)
+    b = Y.mean(axis=0)
+    residuals = []
+
+    def propose(residual):
+        residuals.append(residual.copy())
+        return 0.9 * residual
+
+    for factors in (
+        (rng.standard_normal((12, 2)), rng.standard_normal((3, 2))),
+        (np.zeros((12, 1)), np.ones((3, 1))),
+    ):
+        W = factors[0] @ factors[1].T
+        plain = evaluate(problem, W, b)
+        for enough in (0.0, np.inf):
+            found = evaluate_factored(problem, factors, b, propose, enough)
+            np.testing.assert_allclose(residuals[-1], Y - X @ W - b, atol=1e-12)
+            assert found.certificate.primal == pytest.approx(plain.certificate.primal, rel=1e-12)
+            assert found.loss == pytest.approx(plain.loss, rel=1e-12)
+            assert found.certificate.dual <= plain.certificate.primal
+            assert (found.residual is None) == (enough == np.inf)
+            omega = np.full(40, 1 / 40) if s is None else s / s.sum()
+            direction = found.direction / (np.sqrt(omega)[:, None] if weighted else 1.0)
+            np.testing.assert_allclose(found.scores, X.T @ (omega[:, None] * direction), atol=1e-12)
+        assert evaluate_factored(problem, factors, b, propose).certificate.dual >= plain.certificate.dual * (
+            1 - 1e-12
+        )
+
+
+def test_a_gap_of_zero_needs_zero_coefficients():
+    """Where P(0) is rounding, only W = 0 has a relative gap of zero."""
+    flat = np.full_like(Y, 3.0)
+    assert fastmtl.certify(X, flat, np.zeros((12, 3)), flat[0], alpha=0.1).relative_gap == 0.0
+    assert np.isinf(fastmtl.certify(X, flat, np.ones((12, 3)), flat[0], alpha=0.1).relative_gap)
+    problem = open_problem(X, flat, "trace", alpha=0.1).problem
+    for U, V in ((np.zeros((12, 1)), np.ones((3, 1))), (np.ones((12, 1)), np.zeros((3, 1)))):
+        assert evaluate_factored(problem, (U, V), flat[0], lambda R: R).certificate.relative_gap == 0.0
+    assert L21(0.1).value(np.zeros((12, 3))) == 0.0
