@@ -20,8 +20,12 @@ from .certificate import Certificate
 from .penalties import Penalty
 from .result import FitResult, read_archive, write_archive
 from .solvers import InterruptedRun, Monitor, Outcome, Settings, choose
+from .solvers._base import verdict
 from .task_certificate import check_point
 from .task_problem import TaskProblem
+
+SLACK = 1.1
+"""Times the tolerance up to which the last certificate of a path may come out on the data: rounding of what was shared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,15 +203,22 @@ def fit_path(
             done.clear()
             strengths[:] = _strengths(at, alphas, n_alphas, eps).tolist()
             settings = Settings(at.backend.kernels, float(tol), int(max_iter), monitor)
-            outcome = None
-            for alpha, found in zip(strengths, _outcomes(at, strengths, settings, start), strict=False):
-                outcome = as_representable(at, found, tol)
-                done.append(_packed(at, alpha, outcome, monitor))
-                if outcome.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
-                    break
-            if outcome is not None:
-                alpha = done[-1].alpha
-                done[-1] = _packed(at, alpha, _certified_on_data(at, alpha, outcome), monitor)
+
+            def collect(outcomes: Iterator[Outcome]) -> Outcome:
+                for alpha, found in zip(strengths, outcomes, strict=False):
+                    outcome = as_representable(at, found, tol)
+                    done.append(_packed(at, alpha, outcome, monitor))
+                    if outcome.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+                        break
+                return outcome
+
+            last = collect(_outcomes(at, strengths, settings, start))
+            checked = _certified_on_data(at, done[-1].alpha, last, tol)
+            if last.status.converged and not checked.status.converged:
+                # What the strengths share has lost digits, as it does with columns far from zero: each by itself.
+                done.clear()
+                checked = collect(_one_by_one(at, strengths, settings, start))
+            done[-1] = _packed(at, done[-1].alpha, checked, monitor)
 
         try:
             served(opened, run)
@@ -262,27 +273,31 @@ def _outcomes(opened: Opened, strengths: list[float], settings: Settings, start:
     solver = choose(first, settings)
     if hasattr(solver, "run_path"):
         yield from solver.run_path(first, penalties, start)
-        return
-    for one in penalties:
-        outcome = solver.run(opened.with_penalty(one).problem, start)
+    else:
+        yield from _one_by_one(opened, strengths, settings, start)
+
+
+def _one_by_one(opened: Opened, strengths: list[float], settings: Settings, start: Any) -> Iterator[Outcome]:
+    """Outcomes of fits that share nothing but their starts."""
+    for alpha in strengths:
+        problem = opened.with_penalty(opened.problem.penalty.with_alpha(float(alpha))).problem
+        outcome = choose(problem, settings).run(problem, start)
         start = (outcome.coef, outcome.intercept)
         yield outcome
 
 
-def _certified_on_data(opened: Opened, alpha: float, outcome: Outcome) -> Outcome:
-    """The outcome with its certificate taken from the data."""
-    on_data = isinstance(opened.problem, TaskProblem) or (
-        outcome.factors is not None and outcome.dual is not None
-    )
-    if (
-        on_data
-    ):  # as the spectral solver's is where it gives a dual point, and that of a task problem everywhere
-        return outcome
+def _certified_on_data(opened: Opened, alpha: float, outcome: Outcome, tol: float) -> Outcome:
+    """The outcome with its certificate taken from the data, and its status from that."""
+    if isinstance(opened.problem, TaskProblem) or (outcome.factors is not None and outcome.dual is not None):
+        return outcome  # it is from the data already
     problem = opened.with_penalty(opened.problem.penalty.with_alpha(alpha)).problem
     rows = outcome.support
     candidate = None if outcome.dual is None else outcome.dual()
     check = check_point(problem, outcome.coef[rows], outcome.intercept, rows, candidate)
-    return replace(outcome, certificate=check.certificate)
+    status = outcome.status
+    if status.converged and check.certificate.relative_gap > SLACK * tol:
+        status = verdict(check.certificate, tol, float(np.finfo(problem.design.dtype).eps)) or Status.STALLED
+    return replace(outcome, certificate=check.certificate, status=status)
 
 
 def _packed(opened: Opened, alpha: float, outcome: Outcome, monitor: Monitor) -> _Step:

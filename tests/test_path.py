@@ -41,6 +41,15 @@ def test_cached_gaps_hold_on_the_data(shape, weighted):
         assert again.primal == pytest.approx(fit.certificate.primal, rel=1e-9)
 
 
+def test_columns_far_from_zero_cost_a_path_no_digits():
+    X, Y = regression(n=72, p=3, t=3)
+    path = fastmtl.fit_path(X + 1e7, Y, n_alphas=5, eps=0.1, tol=1e-9)
+    near = fastmtl.fit_path(X, Y, alphas=path.alphas, tol=1e-9)
+    for far, one in zip(path, near, strict=True):
+        assert far.status.converged
+        np.testing.assert_allclose(far.coef, one.coef, rtol=1e-3, atol=1e-4)
+
+
 def test_given_alphas_are_sorted_and_kept():
     X, Y = regression()
     path = fastmtl.fit_path(X, Y, alphas=[0.1, 0.5, 0.0])
