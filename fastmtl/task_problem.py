@@ -14,6 +14,8 @@ from .designs import TaskDesign
 from .losses import Loss, monotone_root
 from .penalties import Penalty
 
+EPS = float(np.finfo(np.float64).eps)
+
 
 class Part(NamedTuple):
     """Neighbouring columns under one loss, and where their entries are in flat arrays."""
@@ -204,10 +206,12 @@ class TaskProblem:
         value = self.loss_value(self.design.spread(self.null_intercepts))
         if not self.is_quadratic:
             # Intercepts without a finite optimum are clipped where the mean loss is about eps: that is none.
-            clipped = 2.0 * np.finfo(np.float64).eps * float(self.weight[self.unbounded].sum())
-            return 0.0 if value <= clipped else value
+            clipped = self.unbounded.copy()
+            for part in self.parts:
+                clipped[part.columns.start] |= part.loss.joint
+            return 0.0 if value <= 2.0 * EPS * float(self.weight[clipped].sum()) else value
         scale = 0.5 * float(self.omega @ np.square(self.y))
-        noise = (8.0 * np.finfo(np.float64).eps) ** 2 * self.design.shape[0]
+        noise = (8.0 * EPS) ** 2 * self.design.shape[0]
         return 0.0 if value <= noise * scale else value
 
     def correlate(self, theta: Array) -> Array:

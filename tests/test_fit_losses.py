@@ -100,6 +100,13 @@ def test_one_class_has_a_clipped_intercept_and_a_certificate():
     np.testing.assert_allclose(fit.coef[:, 1], 0.0, atol=1e-12)
 
 
+def test_one_class_alone_leaves_nothing_to_explain():
+    X, Y = data("multinomial")
+    fit = fastmtl.fit(X, Y, alpha=0.05, loss="multinomial", sample_weight=(Y == 1).astype(float))
+    assert fit.status.converged
+    assert not fit.coef.any()
+
+
 def test_predictions_are_on_the_scale_of_the_response():
     X, Y = data("multinomial")
     fit = fastmtl.fit(X, Y, alpha=0.02, loss="multinomial")
