@@ -11,7 +11,7 @@ from ..._arrays import Array
 from ..._scaling import check_columns, exponent_of
 from ..._status import Status
 from ...certificate import Bound as DualBound
-from ...certificate import Certificate, assemble, evaluate
+from ...certificate import Certificate, evaluate
 from ...penalties import Trace
 from ...problem import Problem
 from .._base import InterruptedRun, Outcome, Settings, verdict
@@ -23,6 +23,7 @@ from .omega_newton import no_steps
 from .polar import solve_normal
 from .reduced import Reduced, solve_surely, warm_start
 from .reduction import Factors, Reduction, reduce
+from .thin_certificate import certificate_of
 
 SHARE = 0.5
 """Share of the tolerance that the reduced gap may use up: what is left covers rounding on the way to the data."""
@@ -150,7 +151,7 @@ class Spectral:
         primal, gap = scale * found.bound.primal, scale * max(found.bound.gap, 0.0)
         allowance = ROUNDING * float(np.finfo(np.float64).eps) * scale * reduction.model.total
         bound = DualBound(primal - gap, found.bound.scale, np.nan, np.nan, 0.0)
-        certificate = assemble(problem, primal, bound, is_zero=not found.rank, allowance=allowance)
+        certificate = certificate_of(problem, primal, bound, is_zero=not found.rank, allowance=allowance)
         status = (
             verdict(certificate, self.settings.tol, float(np.finfo(problem.design.dtype).eps))
             or Status.STALLED

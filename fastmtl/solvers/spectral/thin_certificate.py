@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..._arrays import Array
-from ...certificate import Bound, Certificate, assemble
+from ...certificate import Bound, Certificate, assemble_certificate
 from ...problem import Problem
 from ._eigen import top_eigenpairs
 from .data import strengths
@@ -86,6 +86,16 @@ def certify_thin(
     return _Look(problem, reduction, found, factors, enough).certify()
 
 
+def certificate_of(
+    problem: Problem, primal: float, bound: Bound, *, is_zero: bool, allowance: float
+) -> Certificate:
+    """A certificate from its two bounds, without another look at the targets."""
+    scale = abs(primal) + 2.0 * abs(bound.value) + problem.null_value
+    return assemble_certificate(
+        primal, bound, problem.null_value, scale=scale, is_zero=is_zero, allowance=allowance
+    )
+
+
 class _Look:
     def __init__(
         self, problem: Problem, reduction: Reduction, found: Reduced, factors: Factors, enough: float
@@ -151,7 +161,7 @@ class _Look:
                 if corrected.value(other) > plain.value(scale):
                     best, scale = corrected, other
         bound = Bound(best.value(scale), scale, best.cross, best.square, 0.0)
-        certificate = assemble(
+        certificate = certificate_of(
             self.problem, primal, bound, is_zero=not self.V.shape[1], allowance=self.allowance
         )
         right = self.reduction.from_kept_tasks(best.right)
