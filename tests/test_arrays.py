@@ -141,6 +141,24 @@ def test_a_vector_gives_vectors_and_paths_give_the_kind_as_well(kind):
     np.testing.assert_array_equal(as_numpy(again.predict(given(X, kind))), as_numpy(Z))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_door_takes_every_kind(kind):
+    wide(kind)
+    X, Y = data()
+    there, targets = given(X, kind), given(Y, kind)
+    fit, path = fastmtl.fit(there, targets, alpha=0.05), fastmtl.fit_path(there, targets, n_alphas=4)
+    assert fastmtl.alpha_max(there, targets) == pytest.approx(fastmtl.alpha_max(X, Y))
+    gap = fit.certificate.relative_gap + 1e-12
+    assert fastmtl.certify(there, targets, fit.coef, fit.intercept, alpha=0.05).relative_gap <= gap
+    assert fastmtl.fit(there, targets, alpha=0.05, warm_start=fit.coef).n_iter <= fit.n_iter
+    assert kind_of(fastmtl.cross_validate(there, targets, n_alphas=4, cv=3).best.coef) == kind_of(fit.coef)
+    assert fastmtl.path_criteria(path, there, targets).df.shape == (4,)
+    same(fastmtl.debias(fit, there, targets).coef, fastmtl.debias(fastmtl.fit(X, Y, alpha=0.05), X, Y).coef)
+    apart = fastmtl.fit([there, there], [given(Y[:, 0], kind), given(Y[:, 1], kind)], alpha=0.05)
+    assert apart.coef.shape == (6, 2)
+    assert fit.score(there, targets) > 0.5 and fit.summary() and fit.rank <= 3
+
+
 @pytest.mark.parametrize("kind", FRAMES)
 def test_frames_keep_rows_and_names(kind):
     X, Y = data()

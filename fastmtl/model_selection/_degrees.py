@@ -63,7 +63,7 @@ def degrees_of_freedom(opened: Opened, path: PathResult) -> Array:
     out = []
     for i, rows in enumerate(path.rows):
         form: Any = problem.penalty.with_alpha(float(path.alphas[i])).lower(problem.design.p)
-        coef = opened.standardized(to_host(path[i].coef))
+        coef = opened.standardized(np.asarray(to_host(path[i].coef)))
         if fixed is None:
             Z = problem.design.predict(coef) + problem.design.spread(path.fits[i].intercept)
             grams = list(_grams(problem, rows, problem.loss_hessian(Z)))

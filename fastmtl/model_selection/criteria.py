@@ -221,7 +221,7 @@ def _log_models(opened: Opened, path: PathResult) -> np.ndarray:
         may = order[
             np.isfinite(form.l1) & (form.l1 + np.repeat(form.l2, sizes) > 0) & np.repeat(open_block, sizes)
         ]
-        chosen = np.array([(to_host(fit.coef)[may] != 0).sum(axis=0) for fit in path])
+        chosen = np.array([(np.asarray(to_host(fit.coef))[may] != 0).sum(axis=0) for fit in path])
         return np.array([sum(_log_choose(len(may), k) for k in row) for row in chosen])
     may = open_block & (form.l2 > 0)
     block = np.empty(path.n_features, dtype=np.int64)
