@@ -117,10 +117,11 @@ class SharedDesign(TaskDesign):
         columns = weight.reshape(self.t, -1)
         out = np.empty((self.t, self.p, self.p))
         for c in range(self.t):
-            if c and (columns[c] == columns[c - 1]).all():
-                out[c] = out[c - 1]
-            else:
+            ratio = _ratio(columns[c], columns[c - 1]) if c else None
+            if ratio is None:
                 out[c] = self.base.weighted_gram(columns[c], single=single)
+            else:
+                np.multiply(out[c - 1], ratio, out=out[c])
         return out
 
     def part(self, features: Array, low: int = 0, high: int | None = None) -> TaskDesign:
@@ -199,3 +200,13 @@ class OwnDesigns(TaskDesign):
     def as_given(self, A: Array) -> Any:
         parts = [A[entries].reshape(c.stop - c.start, -1).T for _, c, entries in self._segments()]
         return [part[:, 0] if part.shape[1] == 1 else part for part in parts]
+
+
+def _ratio(a: Array, b: Array) -> float | None:
+    """The factor r in a = r b, as between tasks that differ in weight alone, or None where there is none."""
+    total = float(b.sum())
+    if total == 0.0:
+        return None
+    ratio = float(a.sum()) / total
+    slack = 8.0 * np.finfo(np.float64).eps * float(a.max(initial=0.0))
+    return ratio if (np.abs(a - ratio * b) <= slack).all() else None
