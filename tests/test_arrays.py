@@ -291,7 +291,9 @@ def test_a_traced_array_is_refused():
         traced(X)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", ["numpy", "pandas", *(pytest.param(k, marks=pytest.mark.slow) for k in KINDS[2:])]
+)
 def test_nothing_is_imported_that_the_caller_has_not(kind):
     if kind != "numpy":
         pytest.importorskip("dask.array" if kind == "dask" else kind, reason=f"{kind} is not installed")
