@@ -90,6 +90,26 @@ def test_the_best_of_the_dual_scales(name):
             )
 
 
+@pytest.mark.parametrize("loss", ["squared", Huber(0.5)], ids=["squared", "huber"])
+def test_the_scale_is_the_sum_of_the_terms(loss):
+    """`(|P| + 2 |D| + data) / P(0)`, the data term the loss of the best constant prediction."""
+    W = 0.1 * np.ones((12, 3))
+    found = fastmtl.certify(X, Y, W, Y.mean(axis=0), alpha=0.01, loss=loss)
+    null = found.gap / found.relative_gap
+    assert found.scale * null >= abs(found.primal) + abs(found.dual)
+    assert found.scale * null <= 2 * (abs(found.primal) + 2 * abs(found.dual) + null)
+
+
+def test_unpenalised_features_that_must_not_be_negative():
+    """The dual point of a used one is orthogonal to it, whatever its size."""
+    penalty = L21(feature_weights=[0.0] * 2 + [1.0] * 10, positive=True)
+    for factor in (1e-3, 1.0, 1e3):
+        A = X * np.where(np.arange(12) < 2, factor, 1.0)
+        result = fastmtl.fit(A, Y, penalty, alpha=0.3)
+        again = fastmtl.certify(A, Y, result.coef, result.intercept, penalty.with_alpha(0.3))
+        assert result.status == "optimal" and again.relative_gap <= 1e-6
+
+
 def test_certificates_are_free_of_units():
     one = fastmtl.fit(X, Y, alpha=0.1).certificate
     other = fastmtl.fit(X, 1e3 * Y, alpha=100.0).certificate
