@@ -190,8 +190,6 @@ def dropped_rows(drawn: Drawn) -> None:
 def warm_is_cold(drawn: Drawn) -> None:
     """Where a fit starts does not matter, nor that it starts at its own answer."""
     cold = solve(drawn)
-    if cold.certificate.primal == 0.0:
-        return  # not yet
     near = solve(drawn._replace(alpha=1.3 * drawn.alpha))
     for start in (near, cold if getattr(drawn.penalty, "positive", False) else -near.coef):
         other = solve(drawn, warm_start=start)

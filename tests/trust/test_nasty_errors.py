@@ -61,6 +61,9 @@ def not_finite() -> Iterator[tuple[str, str, Callable[[], Any]]]:
         yield f"offset_{name}", "offset", lambda v=value: fit(offset=put(Y, (2, 1), v))
         yield f"warm_start_{name}", "warm_start", lambda v=value: fit(warm_start=np.full((12, 3), v))
         yield f"certify_W_{name}", "W", lambda v=value: certify(np.full((12, 3), v))
+        yield f"certify_intercept_{name}", "intercept", lambda v=value, W=zero: certify(W, np.full(3, v))
+        yield f"X_{name}-standardize", "X", lambda A=bad: fit(A, standardize=True)
+        yield f"X_{name}-alpha_max", "X", lambda A=bad: fastmtl.alpha_max(A, Y)
         yield f"certify_dual_{name}", "dual", lambda v=value, W=zero: certify(W, dual=np.full(Y.shape, v))
         yield f"alpha_{name}", "alpha", lambda v=value: fit(alpha=v)
         yield f"alphas_{name}", "alphas", lambda v=value: path(alphas=[1.0, v])
@@ -161,6 +164,7 @@ def wrong_types() -> Iterator[tuple[str, str, Callable[[], Any]]]:
     yield "alpha_negative", "alpha", lambda: fit(alpha=-1e-9)
     yield "alpha_twice", "alpha", lambda: fit(penalty=L21(0.2))
     yield "alphas_negative", "alphas", lambda: path(alphas=[1.0, -0.1])
+    yield "alphas_words", "alphas", lambda: path(alphas=["a"])
     yield "n_alphas_0", "n_alphas", lambda: path(n_alphas=0)
     yield "n_alphas_float", "n_alphas", lambda: path(n_alphas=2.5)
     yield "eps_1", "eps", lambda: path(eps=1.0)
@@ -186,6 +190,7 @@ def wrong_types() -> Iterator[tuple[str, str, Callable[[], Any]]]:
     yield "poisson_targets", "Y", lambda: fit(Y=-COUNTS, loss="poisson")
     yield "sample_weight_negative", "sample_weight", lambda: fit(sample_weight=put(np.ones(40), 3, -1e-300))
     yield "sample_weight_all_zero", "weight", lambda: fit(sample_weight=np.zeros(40))
+    yield "sample_weight_sum_overflows", "sample_weight", lambda: fit(sample_weight=np.full(40, 1e308))
     yield "task_weight_negative", "task_weight", lambda: fit(task_weight=[1.0, 1.0, -1.0])
     yield "task_weight_all_zero", "weight", lambda: fit(task_weight=np.zeros(3))
     yield "scale_unknown", "scale", lambda: fit(scale="median")
@@ -211,6 +216,9 @@ def wrong_types() -> Iterator[tuple[str, str, Callable[[], Any]]]:
     yield "cv_n_jobs", "n_jobs", lambda: fastmtl.cross_validate(X, Y, n_jobs=0)
     yield "csc_row_too_large", "X", lambda: fit(_broken_index(40))
     yield "csc_row_negative", "X", lambda: fit(_broken_index(-1))
+    yield "csc_pointer_too_large", "X", lambda: fit(_broken_pointer(10**9))
+    yield "csc_pointer_descends", "X", lambda: fit(_broken_pointer(0))
+    yield "csc_data_too_short", "X", lambda: fit(_short_data())
 
 
 def _words() -> Any:
@@ -221,6 +229,18 @@ def _words() -> Any:
 def _broken_index(value: int) -> Any:
     out = sp.csc_matrix(X)
     out.indices[7] = value
+    return out
+
+
+def _broken_pointer(value: int) -> Any:
+    out = sp.csc_matrix(X)
+    out.indptr[5] = value
+    return out
+
+
+def _short_data() -> Any:
+    out = sp.csc_matrix(X)
+    out.data = out.data[:-7]
     return out
 
 

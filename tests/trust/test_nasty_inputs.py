@@ -129,6 +129,7 @@ def right_cases() -> Iterator[tuple[str, Case]]:
         Case(X * 10.0 ** np.linspace(-150, 150, 12), keywords={"standardize": True}),
     )
     yield "X_1e-300-standardize", Case(X * 1e-300, keywords={"standardize": True})
+    yield "X_1e300-standardize", Case(X * 1e300, keywords={"standardize": True})
     yield "constant-standardize", Case(put(X, (slice(None), 2), -3.0), keywords={"standardize": True})
     yield "offsets_1e6-standardize", Case(X + 1e6, Y, keywords={"standardize": True})
     yield "Y_constant", Case(Y=np.full_like(Y, 3.1))
