@@ -207,7 +207,7 @@ def test_columns_reach_the_minimum(one):
     data = np.ascontiguousarray(one.X[0].T)
     for order in ("C", "F"):
         residual, coef = np.array(one.Y, order=order), np.zeros((len(data), one.Y.shape[1]))
-        columns = cpu.prepare_columns(data, one.shrink)
+        columns = cpu.prepare_columns(data, one.shrink, one.Y.shape[1])
         before = one.objective(coef)
         for _ in range(60):
             moved = cpu.sweep_columns(columns, residual, coef, np.ones((1, 1)), one.shrink, 20)
@@ -230,7 +230,7 @@ def test_one_epoch_through_columns(one):
         return  # many tasks take several passes within a chunk
     residual, coef = one.Y.copy(), np.zeros((len(data), t))
     moved = cpu.sweep_columns(
-        cpu.prepare_columns(data, one.shrink), residual, coef, np.ones((1, 1)), one.shrink, 1
+        cpu.prepare_columns(data, one.shrink, t), residual, coef, np.ones((1, 1)), one.shrink, 1
     )
     expected, W = one.Y.copy(), np.zeros_like(coef)
     none = np.empty(0, dtype=np.int64)

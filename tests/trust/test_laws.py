@@ -87,7 +87,8 @@ def stationary(drawn: Drawn) -> None:
 def zero_at_alpha_max(drawn: Drawn) -> None:
     """At alpha_max nothing penalised is active; a little below, something is, or the gap of zero is within rounding."""
     top = fastmtl.alpha_max(drawn.X, drawn.Y, drawn.penalty, **drawn.keywords)
-    at = drawn._replace(alpha=top)
+    # Of a loss that is not squared the null fit is itself the end of an iteration.
+    at = drawn._replace(alpha=top if drawn.keywords["loss"] == "squared" else top * (1 + 1e-6))
     if top == 0:
         return  # nothing to explain: without a penalty any coefficients may do
     penalised = ~drawn.penalty.with_alpha(1.0).free(drawn.dense.shape[1])

@@ -259,3 +259,116 @@ def test_a_tiny_ridge_does_not_spoil_the_bound(name):
     edge = penalty.free_scale(V)
     assert penalty.conjugate(edge * V) == 0.0
     assert penalty.conjugate(1.001 * edge * V) > 0.0
+
+
+GAPS = np.where(np.random.default_rng(2).random(Y.shape) < 0.3, np.nan, Y)
+BY_TASK = np.random.default_rng(3).uniform(0.5, 2.0, Y.shape)
+OWN = {
+    "gaps": {"Y": GAPS},
+    "gaps_a_whole_task": {"Y": put(Y, (slice(None), 1), np.nan)},
+    "gaps_whole_rows": {"Y": put(Y, slice(0, 9), np.nan)},
+    "gaps_all_but_one": {"Y": put(np.full_like(Y, np.nan), (3, 0), 1.0)},
+    "weights_by_task": {"sample_weight": BY_TASK},
+    "weights_by_task_with_gaps": {"Y": GAPS, "sample_weight": BY_TASK},
+    "weights_by_task_with_zeros": {"sample_weight": np.where(BY_TASK > 1.2, BY_TASK, 0.0)},
+    "task_weight": {"task_weight": [1.0, 5.0, 0.1]},
+    "task_weight_zero": {"task_weight": [1.0, 0.0, 2.0]},
+    "task_weight_huge": {"task_weight": [1.0, 1e6, 1e-6]},
+    "gaps_standardize": {"Y": GAPS, "standardize": True},
+    "gaps_scale_sum": {"Y": GAPS, "scale": "sum"},
+    "gaps_no_intercept": {"Y": GAPS, "fit_intercept": False},
+    "gaps_offset": {"Y": GAPS, "offset": 1.0 + Y[:, ::-1]},
+}
+
+
+@pytest.mark.parametrize("penalty", ["l21", "l1_ridge", "group_labels", "sparse_group", "trace"])
+@pytest.mark.parametrize("name", OWN)
+def test_tasks_of_their_own(name, penalty):
+    """Gaps and weights that differ by task, for the judge a matter of weights alone."""
+    settings = dict(OWN[name])
+    targets = settings.pop("Y", Y)
+    made = ALL_PENALTIES[penalty]
+    made = made.with_alpha(0.2 * fastmtl.alpha_max(X, targets, made, **settings))
+    result = fastmtl.fit(X, targets, made, tol=TOL, **settings)
+    assert result.status.converged
+    check_judged(result, X, targets, made, settings)
+
+
+@pytest.mark.parametrize("penalty", ["l21", "group_labels", "sparse_group"])
+@pytest.mark.parametrize("sizes", [(30, 7, 1), (5, 5, 5), (40, 0, 12)], ids=str)
+def test_designs_of_their_own(sizes, penalty):
+    """One design a task is, for the judge, all rows together with gaps everywhere but in the own task."""
+    made, rng = ALL_PENALTIES[penalty], np.random.default_rng(sum(sizes))
+    designs = [rng.standard_normal((n, 12)) for n in sizes]
+    targets = [A[:, 0] + rng.standard_normal(len(A)) for A in designs]
+    made = made.with_alpha(0.2 * fastmtl.alpha_max(designs, targets, made))
+    result = fastmtl.fit(designs, targets, made, tol=TOL)
+    assert result.status.converged
+    rows, wide = np.repeat(np.arange(3), sizes), np.full((sum(sizes), 3), np.nan)
+    wide[np.arange(len(rows)), rows] = np.concatenate(targets)
+    found = judge(np.concatenate(designs), wide, result.coef, result.intercept, made)
+    assert found.relative_gap <= TOL * 1.01 and result.certificate.primal == pytest.approx(
+        float(found.primal), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e-12, 1e155, 1e-300])
+@pytest.mark.parametrize("penalty", ["l21", "l1", "group_sizes", "sparse_group", "trace"])
+def test_paths_of_all_sizes(penalty, factor):
+    made = ALL_PENALTIES[penalty]
+    path = fastmtl.fit_path(X, Y * factor, made, n_alphas=4, eps=0.05, tol=TOL)
+    for alpha, one in zip(path.alphas, path, strict=True):
+        assert one.status == "optimal"
+        found = judge(X, Y * factor, one.coef, one.intercept, made.with_alpha(float(alpha)))
+        # Along a path the judge has no dual point of the solver's: its own is good to some hundred times the gap.
+        assert found.relative_gap <= (1e-3 if penalty in ("trace", "group_sizes") else 1e-5)
+
+
+@pytest.mark.parametrize(
+    "form", ["strided", "read_only", "list", "csc", "csr_holes", "frame", "memmap", "big_endian"]
+)
+def test_cross_validation_of_every_form(form):
+    plain = fastmtl.cross_validate(np.asarray(_dense(FORMS[form](X))), Y, n_alphas=5, cv=3, n_jobs=1)
+    found = fastmtl.cross_validate(FORMS[form](X), Y, n_alphas=5, cv=3, n_jobs=1)
+    np.testing.assert_allclose(found.alphas, plain.alphas, rtol=1e-9)
+    np.testing.assert_allclose(found.scores, plain.scores, rtol=1e-3, atol=1e-6 * plain.scores.max())
+
+
+def _dense(A: Any) -> Any:
+    return A.toarray() if sp.issparse(A) else A
+
+
+ESTIMATORS = (
+    "MultiTaskLasso",
+    "MultiTaskElasticNet",
+    "TraceNormRegressor",
+    "SparseGroupLasso",
+    "MultiTaskGLM",
+)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize(
+    "form", ["strided", "read_only", "reversed", "list", "frame", "big_endian", "memmap", "broadcast"]
+)
+def test_estimators_of_every_form(name, form):
+    """An estimator on an unusual array is the estimator on a plain one, and writes to neither."""
+    estimators = pytest.importorskip("fastmtl.estimators", reason="estimators need scikit-learn")
+    A = FORMS[form](X)
+    before = np.array(_dense(A))
+    plain = getattr(estimators, name)(alpha=0.2).fit(np.ascontiguousarray(np.asarray(A, dtype=float)), Y)
+    found = getattr(estimators, name)(alpha=0.2).fit(A, Y)
+    assert np.array_equal(before, np.asarray(A))
+    np.testing.assert_allclose(found.coef_, plain.coef_, atol=1e-3 * np.abs(plain.coef_).max())
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("bad", ["nan", "inf", "complex", "short", "empty", "three"])
+def test_estimators_refuse(name, bad):
+    estimators = pytest.importorskip("fastmtl.estimators", reason="estimators need scikit-learn")
+    A = {
+        "nan": put(X, (0, 0), np.nan), "inf": put(X, (0, 0), np.inf), "complex": X + 1j, "short": X[:-1],
+        "empty": X[:0], "three": X[:, :, None],
+    }[bad]  # fmt: skip
+    with pytest.raises((ValueError, TypeError)):
+        getattr(estimators, name)(alpha=0.2).fit(A, Y)
