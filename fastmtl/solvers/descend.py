@@ -8,7 +8,7 @@ import numpy as np
 
 from .._arrays import Array
 from ._forms import GramForm, ResidualForm
-from .row_newton import newton_applies, newton_cost, row_newton
+from .row_newton import newton_applies, newton_cost
 
 DEPTH = 5
 """Iterates an extrapolation combines."""
@@ -40,13 +40,12 @@ def descend(
         attempt(form, guess, form.follow(guess), form.value(*form.state()))
     history: list[tuple[Array, Array]] = [form.state()]
     spent, wait = 0.0, 1.0
-    second_order = isinstance(form, GramForm) and newton_applies(form.shrink)
+    second_order = form.has_second_order and newton_applies(form.shrink)
     # Kernels whose calls are costly, or stop by themselves, ask for more epochs at a time.
     least = getattr(form.kernels, "EPOCHS_A_CALL", 1)
     while form.epochs < max_epochs:
         before, active = form.epochs, int(form.coef.any(axis=1).sum())
-        work = epoch_cost(len(form.coef), active, form.coef.shape[1])
-        step = max(least, min(MOST, int(CALL / work)))
+        step = max(least, min(MOST, int(CALL / form.epoch_cost(active))))
         gap = form.advance(tol, min(step, max_epochs - before))
         if gap <= tol or late():
             return gap
@@ -55,20 +54,14 @@ def descend(
             extrapolate(form, history)
             history = [form.state()]
         if second_order:
-            assert isinstance(form, GramForm)
-            spent += CALL + (form.epochs - before) * work
-            if spent > wait * newton_cost(active, form.coef.shape[1]):
-                coef = row_newton(form.quadratic, form.shrink)
+            spent += CALL + (form.epochs - before) * form.epoch_cost(active)
+            if spent > wait * (newton_cost(active, form.coef.shape[1]) + form.active_cost(active)):
+                coef = form.second_order()
                 form.restore(coef, form.follow(coef))
                 history = [form.state()]
                 spent, wait = 0.0, 2.0 * wait
                 continue
     return form.gap
-
-
-def epoch_cost(s: int, active: int, t: int) -> float:
-    """Flops of a factorisation in the time of one epoch: in-cache sweeps run at about a third of its speed."""
-    return 3.0 * 2.0 * s * (active + 2) * t
 
 
 def extrapolate(form: GramForm | ResidualForm, history: list[tuple[Array, Array]]) -> bool:

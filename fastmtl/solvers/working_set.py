@@ -288,7 +288,7 @@ class _Run:
         )
         violators = np.flatnonzero((scores > self.rule) & ~inside)
         self.rule = 1.0
-        limit = max(int(GROWTH * used.sum()), self._first_size())
+        limit = max(int(GROWTH * used.sum()), self._first_size() * len(scores) // self.problem.design.p)
         if len(scores) * max(self.problem.design.n, len(scores)) <= TINY:
             violators = np.flatnonzero(self.usable & ~inside)
             limit = len(scores)
