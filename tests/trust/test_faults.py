@@ -296,3 +296,14 @@ def test_warnings_are_the_only_noise(capfd):
         fastmtl.fit(X, Y, alpha=1e-3 * ALPHA, tol=1e-12, time_limit=0.0)
     assert [w.category for w in seen] == [fastmtl.ConvergenceWarning]
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_kernels_stay_in_bounds(tmp_path):
+    """The tests of the kernels with every index checked."""
+    checked = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernels", "tests/trust/test_kernel_laws.py"],
+        cwd=ROOT, env={**os.environ, **checked}, capture_output=True, text=True, check=False, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]

@@ -10,8 +10,8 @@ from engine_cases import PENALTIES, regression
 import fastmtl
 from fastmtl._door import open_problem
 from fastmtl.certificate import evaluate, evaluate_factored
-from fastmtl.losses import Huber, Logistic, Multinomial, Poisson
-from fastmtl.penalties import L21, Trace
+from fastmtl.losses import Huber, Logistic, Loss, Multinomial, Poisson
+from fastmtl.penalties import L1, L21, Group, SparseGroup, Trace
 
 X, Y = regression()
 EPS = float(np.finfo(float).eps)
@@ -163,3 +163,54 @@ def test_a_gap_of_zero_needs_zero_coefficients():
     for U, V in ((np.zeros((12, 1)), np.ones((3, 1))), (np.ones((12, 1)), np.zeros((3, 1)))):
         assert evaluate_factored(problem, (U, V), flat[0], lambda R: R).certificate.relative_gap == 0.0
     assert L21(0.1).value(np.zeros((12, 3))) == 0.0
+
+
+def test_second_derivatives_that_a_loss_leaves_to_us():
+    """The bound of the curvature, or differences of the gradient where there is none."""
+    z = np.linspace(-4.0, 4.0, 9)
+    np.testing.assert_array_equal(Loss.hessian(Logistic(), np.ones(9), z), 0.25)
+    found = Loss.hessian(Poisson(), np.full(9, 2.0), z)
+    np.testing.assert_allclose(found, np.exp(z), rtol=1e-8)
+
+
+def test_the_multinomial_curvature_majorises():
+    """`diag(h) - (diag(q) - q q')` has no negative eigenvalue, whichever class leads."""
+    rng = np.random.default_rng(0)
+    for size in (0.1, 1.0, 8.0):
+        for z in size * rng.standard_normal((50, 4)):
+            q = np.exp(z - z.max())
+            q /= q.sum()
+            rows = np.stack([z, -z, 0 * z])
+            h = Multinomial().hessian(np.eye(4)[[0, 0, 0]], rows)[0]
+            least = np.linalg.eigvalsh(np.diag(h) - np.diag(q) + np.outer(q, q))[0]
+            assert least >= -1e-14
+
+
+def test_absent_classes_have_the_share_eps():
+    rng = np.random.default_rng(1)
+    y, offset, weights = (
+        np.eye(4)[rng.integers(0, 3, 30)],
+        rng.standard_normal((30, 4)),
+        rng.uniform(0.5, 2.0, 30),
+    )
+    b = Multinomial().intercept(y, weights, offset)
+    z = offset + b
+    q = np.exp(z - z.max(axis=1, keepdims=True))
+    q /= q.sum(axis=1, keepdims=True)
+    assert weights @ q[:, 3] / weights.sum() == pytest.approx(EPS, rel=1e-6)
+    np.testing.assert_allclose(weights @ (q - y)[:, :3], 0.0, atol=1e-9)
+
+
+def test_signs_break_the_symmetry_of_tasks():
+    for penalty in (L21, lambda **k: Group(groups=[6, 6], **k)):
+        assert penalty().is_rotation_invariant and not penalty(positive=True).is_rotation_invariant
+    assert Trace().is_rotation_invariant
+    assert not L1().is_rotation_invariant and not SparseGroup().is_rotation_invariant
+
+
+@pytest.mark.parametrize("shape", [(12, 3), (3, 12), (1, 1), (40, 30)])
+def test_scaled_dual_points_are_feasible(shape):
+    for seed in range(20):
+        V = np.random.default_rng(seed).standard_normal(shape)
+        for penalty in (Trace(0.3), L21(0.3), L1(0.3), SparseGroup(0.3)):
+            assert penalty.conjugate(penalty.dual_scale(V) * V) == 0.0
