@@ -21,6 +21,9 @@ from ..model_selection import CVResult, cross_validate
 from ..penalties import Penalty
 from ._base import LinearEstimator, report
 
+FINEST = 1e-14
+"""Least relative gap asked of the paths of folds: moments that folds share carry no finer one."""
+
 LEAST_ALPHA = float(np.finfo(np.float64).resolution)
 """Strength that stands for all where no strength changes the fit, as in scikit-learn."""
 
@@ -84,12 +87,13 @@ class CrossValidated(LinearEstimator):
             "tol": self._relative_tol(),
             "max_iter": self.max_iter,
         }
+        of_folds: dict[str, Any] = settings | {"tol": max(self._relative_tol(), FINEST)}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConvergenceWarning)
             results = [
                 cross_validate(
                     X, y, penalty, alphas=grid, cv=folds, rule=self.rule, n_jobs=n_jobs,
-                    refit=False, **settings,
+                    refit=False, **of_folds,
                 )
                 for penalty, grid in zip(penalties, grids, strict=True)
             ]  # fmt: skip

@@ -172,3 +172,11 @@ def test_gaps_are_divided_too(data):
     model = ours.MultiTaskGLMCV(alphas=5, cv=3).fit(X, Y)
     result = fastmtl.cross_validate(X, Y, alphas=model.alphas_, cv=KFold(3), refit=False)
     np.testing.assert_allclose(model.deviance_path_, result.fold_scores[0], rtol=1e-12)
+
+
+def test_a_tolerance_below_rounding_comes_to_an_end():
+    """Many samples, few features: folds are fitted from moments, which show no gap as fine as this."""
+    rng = np.random.default_rng(5)
+    X, y = np.maximum(rng.standard_normal((200, 2)), 0.0), rng.uniform(size=200)
+    model = ours.LassoCV(alphas=20, tol=1e-16).fit(X, y)
+    assert max(result.relative_gaps.max() for result in model.cv_results_) <= 1e-13
