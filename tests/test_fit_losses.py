@@ -110,6 +110,7 @@ def test_one_class_alone_leaves_nothing_to_explain():
 def test_predictions_are_on_the_scale_of_the_response():
     X, Y = data("multinomial")
     fit = fastmtl.fit(X, Y, alpha=0.02, loss="multinomial")
+    assert abs(fit.intercept.sum()) <= 1e-14 * np.abs(fit.intercept).max()
     probabilities = fit.predict(X)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
     assert (probabilities.argmax(axis=1) == Y).mean() > 0.5
