@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 
 PRODUCTS = {"fit": 8.0, "path": 40.0, "check": 2.0}
@@ -101,11 +102,20 @@ def folder() -> Path:
 
 
 def load() -> Constants:
-    """The stored constants, or the defaults where there are none or the file cannot be read."""
+    """The stored constants, or the defaults where there are none or the file cannot be read; it is read when it changes."""
     try:
-        stored = json.loads((folder() / "speeds.json").read_text())
+        file = folder() / "speeds.json"
+        return _read(file, file.stat().st_mtime_ns)
+    except (OSError, RuntimeError):
+        return Constants()
+
+
+@lru_cache(maxsize=2)
+def _read(file: Path, changed: int) -> Constants:
+    try:
+        stored = json.loads(file.read_text())
         known = {f.name: float(stored[f.name]) for f in fields(Constants) if f.name in stored}
-    except (OSError, ValueError, TypeError, RuntimeError):
+    except (OSError, ValueError, TypeError):
         return Constants()
     return Constants(**{name: value for name, value in known.items() if 0.0 < value < 1e18})
 

@@ -93,8 +93,11 @@ class Design(ABC):
                 moments[part.start :, part] -= np.outer(centre[part.start :], block.sum(axis=1))
         return moments
 
-    def inner_products(self, weight: Array, centre: Array | None = None) -> Array:
-        """`sqrt(weight_i weight_k) (x_i - centre)'(x_k - centre)` (n, n), Fortran order, lower triangle only."""
+    def inner_products(self, weight: Array, centre: Array | None = None, *, single: bool = False) -> Array:
+        """`sqrt(weight_i weight_k) (x_i - centre)'(x_k - centre)` (n, n), Fortran order, lower triangle only.
+
+        Parameters as in `second_moments`.
+        """
         root = np.sqrt(weight)
 
         def blocks(subtract: Array | None) -> Iterator[Array]:
@@ -102,7 +105,9 @@ class Design(ABC):
                 block = self.take(np.arange(part.start, part.stop))
                 yield ((block if subtract is None else block - subtract[part][:, None]) * root).T
 
-        return accumulate(blocks, centre, lambda K, mean: None, self.n, np.float64, early=True)
+        return accumulate(
+            blocks, centre, lambda K, mean: None, self.n, np.float32 if single else np.float64, early=True
+        )
 
     @abstractmethod
     def check_finite(self, name: str = "X") -> None:

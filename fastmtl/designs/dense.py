@@ -157,10 +157,7 @@ class DenseDesign(Design):
             for part in self._square_panels(self.n, self.p, converted=converted):
                 block = self.X[part]
                 if subtract is not None:
-                    # The difference is formed in float64 and rounded once.
-                    block = np.subtract(
-                        block, subtract, out=np.empty(block.shape, dtype), casting="same_kind"
-                    )
+                    block = _difference(block, subtract, dtype)
                 if not even:
                     block = block * np.sqrt(weight[part])[:, None]
                 yield block.T
@@ -173,23 +170,29 @@ class DenseDesign(Design):
             moments *= dtype(factor)
         return moments
 
-    def inner_products(self, weight: Array, centre: Array | None = None) -> Array:
-        root = np.sqrt(weight)
+    def inner_products(self, weight: Array, centre: Array | None = None, *, single: bool = False) -> Array:
+        dtype = np.float32 if single else np.float64
+        root = np.sqrt(weight).astype(dtype)
 
         def blocks(subtract: Array | None) -> Iterator[Array]:
-            for part in self._square_panels(self.p, self.n, converted=subtract is not None):
+            for part in self._square_panels(self.p, self.n, converted=single or subtract is not None):
                 block = self.X[:, part]
-                yield block if subtract is None else block - subtract[part]
+                yield block if subtract is None else _difference(block, subtract[part], dtype)
 
         def correct(products: Array, mean: Array) -> None:
             along = self.predict(mean[:, None])[:, 0]
             products -= along[:, None]
             products -= along - float(mean @ mean)
 
-        products = accumulate(blocks, centre, correct, self.n, np.float64)
+        products = accumulate(blocks, centre, correct, self.n, dtype, early=single)
         products *= root[:, None]
         products *= root
         return products
 
     def check_finite(self, name: str = "X") -> None:
         check_finite(self.X, name)
+
+
+def _difference(block: Array, subtract: Array, dtype: type) -> Array:
+    """`block - subtract`, formed in float64 and rounded once."""
+    return np.subtract(block, subtract, out=np.empty(block.shape, dtype), casting="same_kind")

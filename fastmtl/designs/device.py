@@ -115,13 +115,14 @@ class DeviceDesign(Design):
             out += block.T @ block
         return np.asfortranarray(out.get())
 
-    def inner_products(self, weight: Array, centre: Array | None = None) -> Array:
-        root = self._up(np.sqrt(weight))[:, None]
+    def inner_products(self, weight: Array, centre: Array | None = None, *, single: bool = False) -> Array:
+        dtype = np.float32 if single else np.float64
+        root = self._up(np.sqrt(weight))[:, None].astype(dtype)
         centre = None if centre is None else self._up(centre)
-        out = self._xp.zeros((self.n, self.n))
+        out = self._xp.zeros((self.n, self.n), dtype=dtype)
         for part in self._parts(self.p, self.n):
             block = self._block(slice(None), part)
-            block = (block if centre is None else block - centre[part]) * root
+            block = (block if centre is None else block - centre[part]).astype(dtype, copy=False) * root
             out += block @ block.T
         return np.asfortranarray(out.get())
 

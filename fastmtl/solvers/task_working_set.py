@@ -132,7 +132,8 @@ class _Run:
 
     def _certify(self) -> TaskCheck:
         for part in self.problem.parts:
-            if part.loss.joint and self.problem.fit_intercept:  # a shift of all classes changes no probability
+            if part.loss.joint and self.problem.fit_intercept:
+                # A shift of all classes changes no probability.
                 self.intercept[part.columns] -= self.intercept[part.columns].mean()
         dtype: Any = self.problem.design.dtype
         return evaluate_task(self.problem, self.coef.astype(dtype), self.intercept.astype(dtype))

@@ -16,7 +16,7 @@ from .polar import Bound, solve_normal
 from .reduced import Reduced
 
 SINGLE_WORK = 4e8
-"""n p^2 from which halving the cost of the Gram matrix and of its tridiagonal form by float32 repays one more look at
+"""n p min(n, p) from which halving the cost of the square matrix and of its tridiagonal form by float32 repays one more look at
 the data at the rank of the solution."""
 SINGLE_NOISE = 1e-6
 DOUBLE_NOISE = 1e-13
@@ -205,7 +205,7 @@ def reduce(data: Data, kernels: Any, *, ridge: float = 0.0, single: bool | None 
         A kernel module with the tridiagonal functions.
     ridge : float
     single : bool, optional
-        Compute the Gram matrix in float32 (feature side only); default: where it pays.
+        Compute the square matrix in float32; default: where it pays.
 
     Notes
     -----
@@ -215,8 +215,7 @@ def reduce(data: Data, kernels: Any, *, ridge: float = 0.0, single: bool | None 
     n, p = data.design.shape
     on_samples = n < p
     if single is None:
-        single = float(n) * p * p >= SINGLE_WORK
-    single = single and not on_samples
+        single = float(n) * p * min(n, p) >= SINGLE_WORK
     x_mean, y_mean = data.means()
     Y = (
         data.centred
@@ -226,7 +225,7 @@ def reduce(data: Data, kernels: Any, *, ridge: float = 0.0, single: bool | None 
         else data.targets - y_mean
     )
     if on_samples:
-        S = data.design.inner_products(data.weights, x_mean)
+        S = data.design.inner_products(data.weights, x_mean, single=single)
         C = data.weighted(Y, 0.5)
     else:
         S = data.design.second_moments(data.weights, x_mean, single=single)
