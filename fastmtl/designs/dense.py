@@ -23,6 +23,8 @@ SMALL_PRODUCT = 1_000_000
 LEAST_COLUMNS, MOST_COLUMNS = 16, 128
 SINGLE_RANGE = (1e-25, 1e25)
 """Squared norms that float32 holds with all of its digits."""
+SINGLE_WORK = 1e6
+"""Multiplications from which float32 saves anything."""
 
 
 class DenseDesign(Design):
@@ -114,7 +116,7 @@ class DenseDesign(Design):
 
     def weighted_gram(self, weight: Array, *, single: bool = False) -> Array:
         root = np.sqrt(weight)
-        if single:
+        if single and self.n * self.p**2 >= SINGLE_WORK:
             rows = self._single * root.astype(np.float32)
             gram = rows @ rows.T  # numpy forms one triangle only
             diagonal = gram.diagonal()

@@ -180,8 +180,9 @@ def test_sweeps_reach_the_minimum(one):
     assert again.epochs <= 2, "a solved problem needs no further descent"
 
 
-@law(compacts())
+@law(compacts(free=False))
 def test_sweeps_stop_at_the_limit(one):
+    # With free blocks the gap says nothing before they are at their minimum: no dual point is feasible.
     q = one.quadratic()
     for epochs in (1, 3):
         done = cpu.sweep(q, one.shrink, 0.0, epochs)

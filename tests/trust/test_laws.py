@@ -7,6 +7,7 @@ default run 500.
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import numpy as np
@@ -200,8 +201,8 @@ def warm_is_cold(drawn: Drawn) -> None:
 def path_is_single_fits(drawn: Drawn) -> None:
     """Every fit of a path is a fit."""
     alphas = [4.0 * drawn.alpha, 2.0 * drawn.alpha, drawn.alpha]
-    with np.testing.suppress_warnings() as quiet:
-        quiet.filter(fastmtl.ConvergenceWarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fastmtl.ConvergenceWarning)
         path = fastmtl.fit_path(drawn.X, drawn.Y, drawn.penalty, alphas=alphas, tol=TOL, **drawn.keywords)
     for alpha, one in zip(path.alphas, path, strict=True):
         at = drawn._replace(alpha=float(alpha))
