@@ -12,9 +12,10 @@ import numpy as np
 
 from ._arrays import Array
 from .designs import TaskDesign
-from .task_problem import TaskProblem
+from .task_problem import EPS, TaskProblem
 
 NEWTON_STEPS = 60
+POLISHING_STEPS = 6
 MIXING_STEPS = 12
 """Bisections of the exponent of the share of a point well inside that a point outside the domain is mixed with."""
 LEAST_SHARE = 1e-15
@@ -69,7 +70,7 @@ class Nuisance:
         coef = np.zeros((self.ones + len(self.free), self.problem.n_tasks))
         if self.ones:
             coef[0] = self.problem.null_intercepts
-        return self.fit(coef) if len(self.free) else coef
+        return self.fit(coef) if len(self.free) and self.problem.null_value > 0.0 else coef
 
     def null_fit(self) -> Array:
         """Flat predictions of the fit in which all else is zero."""
@@ -95,6 +96,28 @@ class Nuisance:
             else:
                 break
             coef, Z, value = coef + scale * step, Z + scale * move, trial
+        return self._polished(coef, Z)
+
+    def _polished(self, coef: Array, Z: Array) -> Array:
+        """Newton steps of their own in every column while they halve its gradient: the loss no longer shows what they gain."""
+        problem = self.problem
+        size = np.full(problem.n_tasks, np.inf)
+        for _ in range(POLISHING_STEPS):
+            gradient = self.correlate(problem.omega * problem.loss_gradient(Z))
+            now = np.abs(gradient).max(axis=0, initial=0.0)
+            better = now < 0.5 * size
+            if not better.any():
+                break
+            size = np.where(better, now, size)
+            grams = self.grams(np.maximum(problem.omega * problem.loss_hessian(Z), 1e-10 * problem.omega))
+            step = np.where(better, -solve(grams, gradient), 0.0)
+            trial, ahead = coef + step, Z + self.predict(step)
+            after = np.abs(self.correlate(problem.omega * problem.loss_gradient(ahead))).max(
+                axis=0, initial=0.0
+            )
+            kept = after < now
+            coef = np.where(kept, trial, coef)
+            Z = np.where(problem.design.spread(kept), ahead, Z)
         return coef
 
     @cached_property
@@ -117,24 +140,34 @@ class Nuisance:
         if problem.unbounded.any():
             theta = np.where(problem.design.spread(problem.unbounded), 0.0, theta)
         theta = self._projected(theta)
-        if self._is_inside(theta):
+        outside = self._outside(theta)
+        if not outside.any():
             return problem.project_dual(theta)
-        low, high = np.log(LEAST_SHARE), 0.0
+        low, high = np.full(problem.n_tasks, np.log(LEAST_SHARE)), np.zeros(problem.n_tasks)
         for _ in range(MIXING_STEPS):
             middle = 0.5 * (low + high)
-            low, high = (low, middle) if self._is_inside(self._mixed(theta, middle)) else (middle, high)
-        mixed = self._mixed(theta, high)
-        return problem.project_dual(mixed) if self._is_inside(mixed) else np.zeros_like(theta)
+            still = self._outside(self._mixed(theta, middle, outside))
+            low, high = np.where(still, middle, low), np.where(still, high, middle)
+        mixed = self._mixed(theta, high, outside)
+        # Nothing is left for a column whose parameters have no finite optimum: zero is always in the domain.
+        hopeless = self._outside(mixed)
+        return problem.project_dual(np.where(problem.design.spread(hopeless), 0.0, mixed))
 
-    def _mixed(self, theta: Array, exponent: float) -> Array:
-        """theta with a share of the inner point."""
-        share = float(np.exp(exponent))
+    def _mixed(self, theta: Array, exponents: Array, columns: Array) -> Array:
+        """theta with a share of the inner point in some columns."""
+        share = self.problem.design.spread(np.where(columns, np.exp(exponents), 0.0))
         return (1.0 - share) * theta + share * self._inner
 
-    def _is_inside(self, theta: Array) -> bool:
-        """Whether theta is in the domain but for rounding."""
-        outside = float(np.abs(self.problem.project_dual(theta) - theta).max(initial=0.0))
-        return outside <= 1e-15 * float(np.abs(theta).max(initial=0.0))
+    def _outside(self, theta: Array) -> Array:
+        """Mask (t,) of the columns that are outside the domain by more than rounding, that of probabilities for joint losses."""
+        problem = self.problem
+        missed = problem.design.largest(np.abs(problem.project_dual(theta) - theta))
+        slack = 4.0 * EPS * problem.design.largest(np.abs(theta))
+        for part in problem.parts:
+            if part.loss.joint:
+                missed[part.columns] = missed[part.columns].max()
+                slack[part.columns] += 8.0 * EPS
+        return missed > slack
 
     def violation(self, theta: Array) -> float:
         """Largest entry of `A' (omega theta)`: what rounding left of the equality constraints."""

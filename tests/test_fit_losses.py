@@ -228,6 +228,27 @@ def test_unpenalised_features_are_an_equality_of_the_dual(loss):
     assert fit.certificate.infeasibility <= 1e-12
 
 
+@pytest.mark.parametrize("penalty", ["l21", "l1", "trace"])
+def test_classes_that_are_nearly_separated_are_certified(penalty):
+    rng = np.random.default_rng(119)
+    X = rng.standard_normal((13, 33))
+    y = np.digitize(X @ rng.standard_normal(33), [-2.0, 2.0])
+    alpha = 0.01 * fastmtl.alpha_max(X, y, penalty, loss="multinomial")
+    assert fastmtl.fit(X, y, penalty, alpha=alpha, loss="multinomial").status.converged
+
+
+def test_a_task_without_an_optimum_spoils_no_other():
+    rng = np.random.default_rng(0)
+    X = 1.0 + rng.random((30, P))
+    Y = rng.poisson(np.exp(0.3 * X[:, :3]))
+    Y[:, 1] = 0  # the unpenalised first feature takes its predictions to minus infinity
+    penalty = L21(feature_weights=[0.0] + [1.0] * (P - 1))
+    options: dict[str, Any] = {"loss": "poisson", "fit_intercept": False}
+    top = fastmtl.alpha_max(X, Y, penalty, **options)
+    assert top == pytest.approx(fastmtl.alpha_max(X, Y[:, [0, 2]], penalty, **options), rel=1e-6)
+    assert fastmtl.fit(X, Y, penalty, alpha=0.2 * top, **options).status.converged
+
+
 def test_positive_beside_unpenalised_features_is_refused_with_a_remedy():
     X, Y = data("logistic")
     penalty = L1(0.1, positive=True, feature_weights=[0.0] + [1.0] * (P - 1))

@@ -82,6 +82,13 @@ class TaskDesign(ABC):
             out[used] = np.add.reduceat(A, self.ptr[:-1][used])
         return out
 
+    def largest(self, A: Array) -> Array:
+        """Largest entry of A (N,), none of them negative, in every column (t,)."""
+        out, used = np.zeros(self.t), np.diff(self.ptr) > 0
+        if used.any():
+            out[used] = np.maximum.reduceat(A, self.ptr[:-1][used])
+        return out
+
     def spread(self, b: Array) -> Array:
         """One value a column, repeated over its entries (N,)."""
         return np.repeat(b, np.diff(self.ptr))
