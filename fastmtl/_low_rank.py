@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastmtl_kernels._svd import svd
+
 
 class LowRank(NamedTuple):
     """`coef = left right'`, left (p, k), right (t, k)."""
@@ -36,11 +38,11 @@ def decompose(coef: np.ndarray | LowRank) -> tuple[np.ndarray, np.ndarray, np.nd
     if isinstance(coef, LowRank):
         left, R = np.linalg.qr(np.asarray(coef.left, dtype=np.float64))
         right, S = np.linalg.qr(np.asarray(coef.right, dtype=np.float64))
-        U, s, Vt = np.linalg.svd(R @ S.T)
+        U, s, Vt = svd(R @ S.T)
         U, V = left @ U, right @ Vt.T
     else:
         rows = np.flatnonzero(coef.any(axis=1))
-        inner, s, Vt = np.linalg.svd(np.asarray(coef[rows], dtype=np.float64), full_matrices=False)
+        inner, s, Vt = svd(np.asarray(coef[rows], dtype=np.float64))
         U, V = np.zeros((coef.shape[0], len(s))), Vt.T
         U[rows] = inner
     eps = float(np.finfo(coef[0].dtype if isinstance(coef, LowRank) else coef.dtype).eps)

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fastmtl_kernels._svd import svd
+
 from ._arrays import Array
 from .designs import Design
 from .penalties import Penalty
@@ -153,5 +155,5 @@ def orthonormal(columns: Array) -> Array:
     """Orthonormal basis of the span of `columns`, dependent columns dropped."""
     size = np.linalg.norm(columns, axis=0)
     columns = columns[:, size > 0] / size[size > 0]
-    U, s, _ = np.linalg.svd(columns, full_matrices=False)
+    U, s, _ = svd(columns)
     return U[:, s > max(columns.shape) * np.finfo(np.float64).eps * s.max(initial=0.0)]

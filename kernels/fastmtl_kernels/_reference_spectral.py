@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._interface import Array
+from ._svd import svd
 
 
 def tridiagonal_factor(diagonal: Array, off: Array, scales: Array, shift: float) -> tuple[Array, Array]:
@@ -39,6 +40,6 @@ def tridiagonal_multiply(diagonal: Array, off: Array, B: Array) -> Array:
 
 def singular_shrink(W: Array, threshold: float) -> tuple[Array, Array, Array]:
     """Singular value soft-thresholding: factors U (p, r), s (r,), Vt (r, t) of the result, s > 0."""
-    U, s, Vt = np.linalg.svd(np.asarray(W, dtype=np.float64), full_matrices=False)
+    U, s, Vt = svd(np.asarray(W, dtype=np.float64))
     keep = s > threshold
     return U[:, keep], s[keep] - threshold, Vt[keep]

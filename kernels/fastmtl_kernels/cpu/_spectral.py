@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._interface import Array
+from .._svd import svd
 
 EXACT_BELOW = 1e-5
 """Threshold over largest singular value under which squaring W would cost digits that the result needs: the
@@ -37,7 +38,7 @@ def singular_shrink(W: Array, threshold: float) -> tuple[Array, Array, Array]:
     squares, V = np.linalg.eigh(W.T @ W)
     s = np.sqrt(np.maximum(squares, 0.0))[::-1]
     if threshold < EXACT_BELOW * s[0]:
-        U, s, Vt = np.linalg.svd(W, full_matrices=False)
+        U, s, Vt = svd(W)
         keep = s > threshold
         return U[:, keep], s[keep] - threshold, Vt[keep]
     rank = int(np.count_nonzero(s > threshold))
