@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -368,7 +369,6 @@ def test_many_features_and_few_rows_stay_matrix_free(monkeypatch):
     from fastmtl.solvers import prox_newton
 
     X, Y = own_data("logistic")
-    expected = fastmtl.fit(X, Y, alpha=0.02, loss="logistic", tol=1e-7)
     for penalty in ("l21", "trace"):
         expected = fastmtl.fit(X, Y, penalty, alpha=0.02, loss="logistic", tol=1e-7)
         with monkeypatch.context() as patch:
@@ -473,7 +473,5 @@ X3, Y3 = own_data("squared")
 def test_errors_name_the_task_and_the_remedy(arguments, options, words):
     with pytest.raises((ValueError, TypeError, RuntimeError)) as caught:
         fastmtl.fit(*arguments, alpha=0.1, **options)
-    import re
-
     for word in words:
         assert re.search(word, str(caught.value)), (word, str(caught.value))

@@ -86,6 +86,7 @@ def prox_newton(
     point = Point(coef, intercept, problem.design.predict(coef))
     model = Model(problem, kernels, late)
     if problem.is_quadratic:
+        # The model is the problem: its minimiser needs neither a line search nor predictions.
         move, slide, _ = model.direction(point, SAFETY * tol)
         return Point(coef + move, intercept + slide, point.fitted)
     extrapolate = Extrapolation(coef.size + intercept.size) if problem.is_majorised else None
