@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ._arrays import as_ndarray
-from ._device_result import DeviceFitResult
 from ._door import Opened
 from ._given import to_host
+from ._library_result import LibraryFitResult
 from ._low_rank import LowRank
 from ._scaling import Scaling, UnevenColumns, check_scores, target_exponent
 from ._status import ConvergenceWarning, Status
@@ -130,7 +130,7 @@ def as_start(warm_start: Any, opened: Opened) -> tuple[np.ndarray, np.ndarray] |
     if warm_start is None:
         return None
     problem = opened.problem
-    if isinstance(warm_start, DeviceFitResult):
+    if isinstance(warm_start, LibraryFitResult):
         warm_start = warm_start.host
     is_result = isinstance(warm_start, FitResult)
     coef = as_coefficients(
@@ -200,7 +200,7 @@ def as_result(opened: Opened, outcome: Outcome, monitor: Monitor) -> FitResult:
 
 def handed_back(result: FitResult, opened: Opened) -> FitResult:
     """The result with its arrays where X lives."""
-    return result if opened.library is None else DeviceFitResult.of(result, opened.library)
+    return result if opened.library is None else LibraryFitResult.of(result, opened.library)
 
 
 def _rescaled(rows: np.ndarray, opened: Opened) -> np.ndarray:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._device_result import DeviceFitResult
 from ._door import Opened, open_problem
+from ._library_result import LibraryFitResult
 from ._progress import progress_bar
 from ._run import as_representable, as_result, as_start, check_controls, problem_alpha_max, served
 from ._status import ConvergenceWarning, FitInterrupted, Status
@@ -83,7 +83,7 @@ class PathResult:
 
     def __getitem__(self, i: int) -> FitResult:
         fit = self._in_host_memory(i)
-        return fit if self.library is None else DeviceFitResult.of(fit, self.library)
+        return fit if self.library is None else LibraryFitResult.of(fit, self.library)
 
     def _in_host_memory(self, i: int) -> FitResult:
         packed = self.fits[i]

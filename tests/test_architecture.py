@@ -26,7 +26,7 @@ LAYERS = [
     {"nuisance", "certificate", "_low_rank", "_scores", "_targets"},
     {"task_certificate", "_scaling", "_standardize"},
     {"result"},
-    {"_door", "_device_result"},
+    {"_door", "_library_result"},
     {"solvers"},
     {"_run"},
     {"path"},

@@ -16,7 +16,7 @@ from .result import FitResult, _response
 
 
 @dataclass(frozen=True, eq=False)
-class DeviceFitResult(FitResult):
+class LibraryFitResult(FitResult):
     """A `FitResult` for an X that is no NumPy array.
 
     `coef`, `intercept` and the dual point are arrays of X's library on X's device; for frames and dask arrays, which are
@@ -34,7 +34,7 @@ class DeviceFitResult(FitResult):
     library: str = ON_DEVICE + "cupy"
 
     @classmethod
-    def of(cls, host: FitResult, library: str) -> DeviceFitResult:
+    def of(cls, host: FitResult, library: str) -> LibraryFitResult:
         """Move a result to where X is."""
         moved = ("coef", "intercept", "dual", "low_rank")
         kept = {f.name: getattr(host, f.name) for f in fields(FitResult) if f.name not in moved}
