@@ -10,7 +10,7 @@ import numpy as np
 
 from ._arrays import as_ndarray, feature_names, is_sparse
 from ._cost import Work
-from ._given import Data, read_data
+from ._given import Data, is_list_of_designs, read_data
 from ._scaling import Scaling
 from ._standardize import deviations
 from ._targets import (
@@ -71,7 +71,7 @@ class Opened:
         Where the problem is solved.
     tasks : tuple of TaskColumns
     library : str or None
-        Name of X's library when X lives on a device: results go back there.
+        Name of X's library as `backend.library_of` has it, results go back there; None for NumPy's.
     scaling : Scaling or None
         Powers of two that columns and targets of the problem were divided by.
     """
@@ -150,7 +150,14 @@ def open_problem(
     options = Options(made, loss, task_weight, bool(fit_intercept), bool(standardize), scale, backend, kind)
     # What is not finite is reported by name, and what overflows is looked at again.
     with np.errstate(all="ignore"):
-        return _open_own(data, options) if data.is_own else _open_shared(data, options)
+        opened = _open_own(data, options) if data.is_own else _open_shared(data, options)
+    return replace(opened, library=_library(X))
+
+
+def _library(X: Any) -> str | None:
+    """The library of X, of all designs of a list alike; None for NumPy's, and for designs of several."""
+    found = {library_of(x) for x in (X if is_list_of_designs(X) else [X])}
+    return found.pop() if len(found) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -197,7 +204,7 @@ def _open_shared(data: Data, options: Options) -> Opened:
         )
         tasks = _plain_columns(names, targets.shape[1])
         counts = np.full(targets.shape[1], observed)
-        return Opened(problem, divisor, features, names, is_1d, counts, place, tasks, library_of(data.X))
+        return Opened(problem, divisor, features, names, is_1d, counts, place, tasks)
     c = read_task_weight(options.task_weight, len(columns))
     called = ["Y"] if is_1d else [f"Y[:, {t}]" for t in range(len(columns))] if names is None else names
     reader = Reader(losses, c, options.scale, called)
@@ -243,7 +250,6 @@ def _open_shared(data: Data, options: Options) -> Opened:
         counts,
         place,
         tasks,
-        library_of(data.X),
     )
 
 

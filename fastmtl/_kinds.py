@@ -79,7 +79,7 @@ def _read_frame(A: Any, name: str) -> np.ndarray:
     if values.dtype.kind in "biuf":
         return values
     # Columns of several dtypes, or of one that knows a missing value besides NaN.
-    other = _not_numbers(A)
+    other = not_numbers(A)
     if other:
         raise TypeError(
             f"{name} has columns that are not numbers: {', '.join(other[:3])}; drop or encode them, e.g. as 0 and 1"
@@ -89,7 +89,7 @@ def _read_frame(A: Any, name: str) -> np.ndarray:
     return values.astype(np.float64)
 
 
-def _not_numbers(frame: Any) -> list[str]:
+def not_numbers(frame: Any) -> list[str]:
     """Columns that hold something else than real numbers and booleans."""
     columns = (
         {str(name): frame[name] for name in frame.columns}
@@ -133,7 +133,10 @@ def made(A: np.ndarray, kind: str) -> Any:
 
 
 def shaped_like(Z: np.ndarray, X: Any, names: list[str] | None) -> Any:
-    """Predictions (n, t) or (n,) as X's kind: a tensor, a frame with the rows of X and the names of the tasks, an array."""
+    """Predictions (n, t) or (n,) as X's kind: a tensor, a frame with the rows of X and the names of the tasks, an array.
+
+    JAX as it comes holds 32 bits, and so do its predictions then.
+    """
     kind = kind_of(X)
     if kind == "pandas":
         pandas = sys.modules["pandas"]
@@ -145,4 +148,6 @@ def shaped_like(Z: np.ndarray, X: Any, names: list[str] | None) -> Any:
         if Z.ndim == 1:
             return polars.Series(names[0] if names else "", Z)
         return polars.DataFrame(Z, schema=names or [str(c) for c in range(Z.shape[1])])
+    if kind == "dask":
+        return sys.modules["dask.array"].from_array(Z)
     return Z if kind is None else made(Z, kind)

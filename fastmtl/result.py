@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from html import escape
@@ -12,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import as_ndarray, feature_names, is_sparse
+from ._given import is_list_of_designs
 from ._low_rank import LowRank, decompose
+from ._predictions import as_values, linear_parts, predictions, response, unturned
 from ._scores import score_task
 from ._status import Status
 from ._tasks import TaskColumns
@@ -95,9 +95,20 @@ class FitResult:
             return low_rank.dense()
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    @property
+    def host(self) -> FitResult:
+        """The same fit with NumPy arrays: itself, unless X was an array of another library."""
+        return self
+
+    @property
+    def n_features(self) -> int:
+        """Number of features p."""
+        return self._shape[0]
+
     @cached_property
     def _singular(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return decompose(self.coef if self.low_rank is None else self.low_rank)
+        held = self.host
+        return decompose(held.coef if held.low_rank is None else held.low_rank)
 
     @property
     def rank(self) -> int:
@@ -121,13 +132,14 @@ class FitResult:
 
     @property
     def _shape(self) -> tuple[int, int]:
-        p, t = self.coef.shape if self.low_rank is None else self.low_rank.shape
+        held = self.host
+        p, t = held.coef.shape if held.low_rank is None else held.low_rank.shape
         return p, t
 
     @property
     def support(self) -> np.ndarray:
         """Indices of the features with a non-zero row."""
-        return np.flatnonzero(self.coef.any(axis=1))
+        return np.flatnonzero(self.host.coef.any(axis=1))
 
     @property
     def n_active(self) -> int:
@@ -151,7 +163,7 @@ class FitResult:
         Probabilities for the logistic and multinomial losses, means for Poisson; the linear predictor for all others, a
         loss of your own included. Parameters, shapes and errors are those of `decision_function`.
         """
-        return self._by_task(X, task, lambda one, Z: _response(one, Z))
+        return predictions(self, X, task, response)
 
     def predict_proba(self, X: Any, task: Any = None) -> Any:
         """Probabilities: of label 1 for a logistic task, of each class for a multinomial one.
@@ -182,8 +194,10 @@ class FitResult:
 
         Returns
         -------
-        ndarray of shape (n, t), or (n,) for a single task given as a vector
+        array of shape (n, t), or (n,) for a single task given as a vector
             Of all tasks at every row; with `task`, (n,), every row's own; for a list, a list with the task's own columns.
+            Of X's kind and where X is: for a frame one with its rows and the names of the tasks, for a dask array one that
+            is computed when it is asked for.
 
         Raises
         ------
@@ -191,69 +205,7 @@ class FitResult:
             A different number of features than the fit had, a frame with other names or another order of columns, or
             names of tasks that the fit does not know.
         """
-        return self._by_task(X, task, lambda one, Z: Z)
-
-    def _by_task(self, X: Any, task: Any, turn: Callable[[TaskColumns, np.ndarray], np.ndarray]) -> Any:
-        if isinstance(X, (list, tuple)) and len(X) and (is_sparse(X[0]) or len(np.shape(X[0])) == 2):
-            if len(X) != len(self.tasks):
-                raise ValueError(
-                    f"X is a list of {len(X)} designs; the model has {len(self.tasks)} tasks, one each"
-                )
-            parts = [turn(one, self._linear(x, one.columns)) for one, x in zip(self.tasks, X, strict=True)]
-            return [part[:, 0] if part.shape[1] == 1 else part for part in parts]
-        if task is not None:
-            return self._of_label(X, task, turn)
-        Z = self._linear(X, slice(None))
-        for one in self.tasks:
-            Z[:, one.columns] = turn(one, Z[:, one.columns])
-        return Z[:, 0] if self.is_1d else Z
-
-    def _of_label(
-        self, X: Any, task: Any, turn: Callable[[TaskColumns, np.ndarray], np.ndarray]
-    ) -> np.ndarray:
-        labels = np.array([str(label) for label in (task.to_numpy() if hasattr(task, "to_numpy") else task)])
-        Z = self._linear(X, slice(None))
-        if labels.shape != (len(Z),):
-            raise ValueError(
-                f"task has {len(labels)} entries, X has {len(Z)} rows; every row needs the name of its task"
-            )
-        widths = {one.last - one.first for one in self.tasks}
-        if len(widths) > 1:
-            raise ValueError(
-                "task cannot be used where tasks have different numbers of columns; leave it out"
-            )
-        out = np.full((len(Z), widths.pop()), np.nan)
-        known = np.zeros(len(Z), dtype=bool)
-        for one in self.tasks:
-            own = labels == one.name
-            out[own], known = turn(one, Z[own, one.columns]), known | own
-        if not known.all():
-            raise ValueError(f"task holds {labels[~known][0]!r}, which is none of the tasks of the fit")
-        return out[:, 0] if out.shape[1] == 1 else out
-
-    def _linear(self, X: Any, columns: slice) -> np.ndarray:
-        """`X W + b` (n, columns) for some columns of W, a new array."""
-        self._check_names(feature_names(X))
-        if not is_sparse(X):
-            X = as_ndarray(X, "X")
-        p = self._shape[0]
-        if X.ndim != 2 or X.shape[1] != p:
-            raise ValueError(f"X has shape {tuple(X.shape)}; the model has {p} features, one column each")
-        b = self.intercept[columns]
-        if self.low_rank is not None:
-            return np.asarray((X @ self.low_rank.left) @ self.low_rank.right[columns].T + b)
-        rows, W = self.support, self.coef[:, columns]
-        return np.asarray((X[:, rows] @ W[rows] if 4 * len(rows) < p else X @ W) + b)
-
-    def _check_names(self, names: list[str] | None) -> None:
-        """A frame whose columns are not those of the fit would be read in the wrong order."""
-        if names is None or self.feature_names is None or names == self.feature_names:
-            return
-        if sorted(names) == sorted(self.feature_names):
-            raise ValueError("X has the columns of the fit in another order; pass X[result.feature_names]")
-        missing = [name for name in self.feature_names if name not in names][:3]
-        extra = [name for name in names if name not in self.feature_names][:3]
-        raise ValueError(f"X has other columns than the fit: {extra} are new, {missing} are missing")
+        return predictions(self, X, task, unturned)
 
     def score(self, X: Any, Y: Any, *, metric: str | None = None, per_task: bool = False) -> Any:
         """A score on X, Y: its mean over the tasks, or one value a task.
@@ -275,24 +227,18 @@ class FitResult:
         ValueError
             Shapes that do not match, or a metric that does not apply.
         """
-        Z: Any = self.decision_function(X)
-        if isinstance(Z, list):
-            parts = [np.reshape(z, (len(z), -1)) for z in Z]
-        else:
-            table = np.asarray(Z).reshape(-1, len(self.intercept))
-            parts = [table[:, one.columns] for one in self.tasks]
-        targets = self._targets(Y, Z)
+        parts = linear_parts(self, X)
+        targets = self._targets(Y, [len(part) for part in parts], is_list_of_designs(X))
         values = [score_task(one, y, z, metric) for one, y, z in zip(self.tasks, targets, parts, strict=True)]
         return np.array(values) if per_task else float(np.nanmean(values))
 
-    def _targets(self, Y: Any, Z: Any) -> list[np.ndarray]:
-        """Targets as one vector a task, checked against predictions."""
-        if isinstance(Z, list) or (isinstance(Y, (list, tuple)) and len(Y) == len(self.tasks) != len(Z)):
-            columns = [np.asarray(y) for y in Y]
+    def _targets(self, Y: Any, sizes: list[int], is_own: bool) -> list[np.ndarray]:
+        """Targets as one vector a task, checked against the samples of each."""
+        if is_own or (isinstance(Y, (list, tuple)) and len(Y) == len(sizes) != sizes[0]):
+            columns = [as_values(y, "Y") for y in Y]
         else:
-            table = np.asarray(Y)
+            table = as_values(Y, "Y")
             columns = [table] if table.ndim == 1 else list(table.T)
-        sizes = [len(z) for z in Z] if isinstance(Z, list) else [len(Z)] * len(self.tasks)
         came = [len(y) for y in columns]
         if came != sizes:
             shown = [f"{len(one)} tasks with {', '.join(map(str, one[:3]))} samples" for one in (came, sizes)]
@@ -303,12 +249,13 @@ class FitResult:
         """Certify these coefficients again; `penalty` and `problem` are the arguments of `fastmtl.certify`."""
         import fastmtl
 
-        return fastmtl.certify(X, Y, self.coef, self.intercept, penalty, dual=self.dual, **problem)
+        held = self.host
+        return fastmtl.certify(X, Y, held.coef, held.intercept, penalty, dual=held.dual, **problem)
 
     def summary(self) -> str:
         """A paragraph of text: the model, its certificate and its largest rows."""
         lines = [repr(self), self.status.sentence]
-        norms = np.sqrt((self.coef.astype(np.float64) ** 2).sum(axis=1))
+        norms = np.sqrt((self.host.coef.astype(np.float64) ** 2).sum(axis=1))
         order = np.argsort(-norms)[: min(10, self.n_active)]
         if len(order):
             lines.append("Largest rows:")
@@ -320,7 +267,7 @@ class FitResult:
 
     def __repr__(self) -> str:
         p, t = self._shape
-        kept = f"{self.n_active} active rows" if self.low_rank is None else f"rank {self.rank}"
+        kept = f"{self.n_active} active rows" if self.host.low_rank is None else f"rank {self.rank}"
         return (
             f"FitResult: {self.status}, {p} features x {t} tasks, {kept}\n"
             f"  penalty      {self.penalty}\n"
@@ -334,7 +281,7 @@ class FitResult:
 
     def save(self, path: Any) -> None:
         """Write the model to an `.npz` file without pickled objects."""
-        write_archive(path, "FitResult", {}, [self])
+        write_archive(path, "FitResult", {}, [self.host])
 
     @classmethod
     def load(cls, path: Any) -> FitResult:
@@ -346,12 +293,6 @@ class FitResult:
             The file holds something else.
         """
         return read_archive(path, "FitResult")[1][0]
-
-
-def _response(task: TaskColumns, Z: np.ndarray) -> np.ndarray:
-    """Linear predictions (n, width) of a task on the scale of its response."""
-    loss = task.loss_object()
-    return Z if loss is None else loss.inverse_link(Z)
 
 
 ARRAYS = ("coef", "intercept", "n_observed", "dual")
