@@ -24,11 +24,12 @@ def is_sparse(X: Any) -> bool:
 
 
 def feature_names(X: Any) -> list[str] | None:
-    """Column names of a pandas or polars frame, None for anything else."""
-    columns = getattr(X, "columns", None)
-    if columns is None or isinstance(X, np.ndarray) or not hasattr(X, "to_numpy"):
-        name = getattr(X, "name", None)
-        return [str(name)] if isinstance(name, str) and hasattr(X, "to_numpy") else None
+    """Column names of a pandas, polars or dask frame, the name of a series as one; None for anything else."""
+    if not (hasattr(X, "to_numpy") or hasattr(X, "map_partitions")):
+        return None
+    columns, name = getattr(X, "columns", None), getattr(X, "name", None)
+    if columns is None:
+        return [name] if isinstance(name, str) else None
     return [str(c) for c in columns]
 
 

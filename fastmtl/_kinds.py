@@ -61,6 +61,15 @@ def read(A: Any, name: str) -> np.ndarray:
         raise ValueError(f"{name} cannot be read as an array ({error}); pass a rectangular array") from error
 
 
+def in_memory(A: Any) -> Any:
+    """A dask array or frame, or those of a list, computed, for who reads them more than once; anything else as it is."""
+    if "dask" not in sys.modules:
+        return A
+    if isinstance(A, (list, tuple)):
+        return [one.compute() if kind_of(one) == "dask" else one for one in A]
+    return A.compute() if kind_of(A) == "dask" else A
+
+
 def _read_torch(A: Any, name: str) -> np.ndarray:
     torch = sys.modules["torch"]
     if A.device.type != "cpu":
@@ -147,7 +156,8 @@ def shaped_like(Z: np.ndarray, X: Any, names: list[str] | None) -> Any:
         polars = sys.modules["polars"]
         if Z.ndim == 1:
             return polars.Series(names[0] if names else "", Z)
-        return polars.DataFrame(Z, schema=names or [str(c) for c in range(Z.shape[1])])
+        is_told = names is not None and len(set(names)) == len(names)  # polars takes no name twice
+        return polars.DataFrame(Z, schema=names if is_told else [str(c) for c in range(Z.shape[1])])
     if kind == "dask":
         return sys.modules["dask.array"].from_array(Z)
     return Z if kind is None else made(Z, kind)

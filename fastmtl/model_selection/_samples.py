@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._given import read_data
+from .._kinds import in_memory
 from .folds import Fold, as_folds
 
 
@@ -37,7 +38,7 @@ class Samples:
     @classmethod
     def read(cls, X: Any, Y: Any, sample_weight: Any, offset: Any, task: Any) -> Samples:
         """Sort rows to their tasks; nothing else is checked here."""
-        data = read_data(X, Y, sample_weight, offset, task)
+        data = read_data(*map(in_memory, (X, Y, sample_weight, offset)), task)
         sizes = [int(np.shape(x)[0]) for x in data.X] if data.is_own else int(np.shape(data.X)[0])
         places = None
         if task is not None:
