@@ -198,12 +198,9 @@ def _linear(fit: FitResult, X: Any, columns: slice) -> np.ndarray:
 
 def _check_shape(fit: FitResult, X: Any) -> None:
     p = fit.n_features
-    if X.ndim != 2:
-        raise ValueError(
-            f"X has {X.ndim} dimension(s), two were expected: (samples, features); reshape it, e.g. X[None, :]"
-        )
-    if X.shape[1] != p:
-        raise ValueError(f"X has {X.shape[1]} features, one column each; the model has {p}")
+    if X.ndim != 2 or X.shape[1] != p:
+        shape = ", ".join(str(size) if isinstance(size, int) else "?" for size in X.shape)
+        raise ValueError(f"X has shape ({shape}); the model has {p} features, one column each")
 
 
 def _check_names(fit: FitResult, names: list[str] | None) -> None:
