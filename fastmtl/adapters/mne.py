@@ -14,24 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from .._status import Status
-from ..certificate import Certificate
 from ..embed import blocks, solve
-from ..solvers import Monitor
+from ._objectives import Objectives
 
 SOLVERS = ("auto", "cd", "bcd")
-
-
-class _Costs(Monitor):
-    """Keeps the objective of every outer iteration."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.costs: list[float] = []
-
-    def __call__(self, iteration: int, certificate: Certificate, n_active: int) -> Status | None:
-        self.costs.append(certificate.primal)
-        return None
 
 
 def mixed_norm_solver(
@@ -110,7 +96,7 @@ def mixed_norm_solver(
     shape = (G.shape[1], M.shape[1])
     if X_init is not None and np.shape(X_init) != shape:
         raise ValueError(f"Wrong dim for initialized coefficients: {np.shape(X_init)}, expected {shape}")
-    costs = _Costs()
+    costs = Objectives()
     found = solve(
         G, M, blocks(shape[0], float(alpha), size=n_orient), coef=X_init, tol=tol, relative=False, max_iter=maxit,
         monitor=costs,
@@ -127,7 +113,7 @@ def mixed_norm_solver(
         from mne.inverse_sparse.mxne_debiasing import compute_bias
 
         X *= compute_bias(M, G[:, active_set], X, n_orient=n_orient)[:, None]
-    return (X, active_set, costs.costs, found.gap) if return_gap else (X, active_set, costs.costs)
+    return (X, active_set, costs.values, found.gap) if return_gap else (X, active_set, costs.values)
 
 
 @contextmanager

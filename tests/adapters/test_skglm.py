@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
+import fastmtl
 from fastmtl.adapters.skglm import PENALTIES, Solver
 
 skglm = pytest.importorskip("skglm", reason="skglm is not installed")
@@ -101,6 +102,29 @@ def test_skglm_s_own_solvers_find_the_same_objective(problem):
     ours = GeneralizedLinearEstimator(datafit, penalty, Solver(tol=1e-10)).fit(X, y)
     values = [objective(datafit, penalty, X, y, model.coef_, model.intercept_) for model in (ours, peer)]
     assert abs(values[0] - values[1]) <= 1e-8 * values[0]
+
+
+@pytest.mark.parametrize("kind", ["many", "binary", "tiny", "huge"])
+def test_objectives_are_those_of_every_outer_iteration(kind):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N, 20 * P)) + rng.standard_normal((N, 1))
+    size = {"tiny": 1e-80, "huge": 1e80}.get(kind, 1.0)  # where fits scale their targets
+    Y = size * (X[:, :T] + rng.standard_normal((N, T)))
+    if kind == "binary":
+        datafit, penalty, Y = datafits.Logistic(), penalties.L1(0.01), np.sign(Y[:, 0])
+    else:
+        datafit, penalty = datafits.QuadraticMultiTask(), penalties.L2_1(0.02 * size)
+
+    def solved(max_iter):
+        coefs, found, _ = Solver(tol=1e-12, max_iter=max_iter).solve(X, Y, datafit, penalty)
+        assert found[-1] == pytest.approx(objective(datafit, penalty, X, Y, coefs[:-1], coefs[-1]), rel=1e-12)
+        return found
+
+    whole = solved(1000)
+    assert len(whole) > 2
+    for k in (1, len(whole) - 1):
+        with pytest.warns(fastmtl.ConvergenceWarning):
+            np.testing.assert_array_equal(solved(k), whole[:k])
 
 
 def test_a_fit_starts_from_the_last():
