@@ -18,6 +18,7 @@ from ._library_result import LibraryFitResult
 from ._low_rank import LowRank
 from ._scaling import Scaling, UnevenColumns, check_scores, target_exponent
 from ._status import ConvergenceWarning, Status
+from ._threads import threads_for
 from .backend import with_fallback
 from .designs.power_scaled import PowerScaledDesign
 from .nuisance import null_gradient
@@ -62,8 +63,11 @@ def served(opened: Opened, run: Callable[[Opened], T]) -> tuple[T, Opened]:
         used[0] = opened.on_cpu(reason)
         return run(used[0])
 
+    rows, p = opened.problem.design.shape
+    columns = 1 if isinstance(opened.problem, TaskProblem) else opened.problem.n_tasks
     try:
-        return with_fallback(opened.backend, lambda: run(opened), on_cpu), used[0]
+        with threads_for(2.0 * rows * p * columns):
+            return with_fallback(opened.backend, lambda: run(opened), on_cpu), used[0]
     except UnevenColumns as found:
         exponents = found.exponents
     return served(near_one(used[0], exponents), run)

@@ -26,7 +26,7 @@ from ._run import (
 )
 from ._scaling import check_scores
 from ._status import FitInterrupted
-from .backend import limit_threads
+from ._threads import limit_threads
 from .certificate import Certificate
 from .penalties import Penalty
 from .result import FitResult

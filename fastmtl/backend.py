@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
 import importlib.util
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -285,26 +284,3 @@ def _best_of(action: Callable[[], Any], repeats: int = 5) -> float:
         action()
         times.append(time.perf_counter() - started)
     return max(min(times), 1e-9)
-
-
-@functools.cache
-def _thread_controller() -> Any:
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-def blas_threads() -> int:
-    """Threads that matrix products use now."""
-    libraries = _thread_controller().select(user_api="blas").lib_controllers
-    return max((int(library.num_threads or 1) for library in libraries), default=1)
-
-
-@contextlib.contextmanager
-def limit_threads(n_threads: int | None) -> Iterator[None]:
-    """Run the body with at most `n_threads` BLAS threads; None leaves them as they are."""
-    if n_threads is None:
-        yield
-        return
-    with _thread_controller().limit(limits=n_threads):
-        yield

@@ -15,7 +15,7 @@ from ._library_result import LibraryFitResult
 from ._progress import progress_bar
 from ._run import as_representable, as_result, as_start, check_controls, problem_alpha_max, served
 from ._status import ConvergenceWarning, FitInterrupted, Status
-from .backend import limit_threads
+from ._threads import limit_threads
 from .certificate import Certificate
 from .penalties import Penalty
 from .result import FitResult, read_archive, write_archive

@@ -19,7 +19,7 @@ KERNELS = ROOT / "kernels" / "fastmtl_kernels"
 LAYERS = [
     {"fastmtl_kernels"},
     {"_version", "_kinds"},
-    {"_status", "_arrays", "_progress", "_cost"},
+    {"_status", "_arrays", "_progress", "_cost", "_threads"},
     {"backend"},
     {"designs", "losses", "penalties"},
     {"problem", "task_problem", "_tasks", "_given"},

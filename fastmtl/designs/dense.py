@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from .._arrays import PANEL_BYTES, Array, check_finite, compute_dtype, is_native, panels
-from ..backend import blas_threads
+from .._threads import blas_threads
 from ._base import Design
 from ._cross_products import accumulate
 

@@ -9,8 +9,9 @@ import numpy as np
 from fastmtl_kernels import cpu
 from fastmtl_kernels._interface import BlockShrink, Quadratic
 
+from .._threads import threads_for
 from ..penalties import Penalty
-from ..solvers._forms import GramForm
+from ..solvers._forms import PANEL, GramForm
 from ..solvers.descend import descend
 from ._blocks import Form, form_of, used_blocks
 from ._solution import BatchSolution, Solution
@@ -78,7 +79,7 @@ def solve_gram(
     target = tol * half if relative else tol
     run = _Moments(gram, moments, half, form)
     run.start(coef)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), threads_for(2.0 * PANEL * moments.size):
         gap, epochs = run.descend(target, max_epochs)
         return run.solution(gap, epochs, target)
 
@@ -124,7 +125,7 @@ def solve_batch(
     runs = [_Moments(gram, *each) for each in zip(moments, halves.tolist(), forms, strict=True)]
     for i, run in enumerate(runs):
         run.start(None if coef is None else coef[i])
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), threads_for(2.0 * PANEL * moments.size / max(1, m)):
         first = cpu.sweep_batch(
             [run.quadratic for run in runs],
             [run.shrink for run in runs],

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._door import Opened, open_problem
 from .._targets import read_task_weight
-from ..backend import limit_threads
+from .._threads import limit_threads
 from ..penalties import Penalty, as_penalty
 from ..penalties._base import check_fraction
 from ._cv_result import RULES, CVResult

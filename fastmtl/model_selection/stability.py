@@ -12,7 +12,7 @@ import numpy as np
 
 from .._door import open_problem
 from .._given import to_host
-from ..backend import limit_threads
+from .._threads import limit_threads
 from ..path import PathResult, fit_path
 from ..penalties import Penalty
 from ._samples import Samples

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._arrays import Array
+from .._threads import threads_for
 from ..certificate import Check, assemble, penalty_value, scaled_bound
 from ..problem import Problem
 from ._gathered import Gathered
@@ -102,7 +103,8 @@ class CrossProducts:
     def check(self, problem: Problem, rows: Array, coef: Array) -> Check:
         """The certificate of coefficients on held rows, with an allowance for the rounding of cross-products."""
         unit = problem.unit
-        V = self._moved(rows, unit * coef)
+        with threads_for(2.0 * len(self.place) * coef.size):
+            V = self._moved(rows, unit * coef)
         V = np.subtract(self.moments, V, out=V)
         cross = unit * self.square - float(np.vdot(self.moments[:, rows], coef.T))
         square = max(cross - float(np.vdot(V[:, rows], coef.T)), 0.0)

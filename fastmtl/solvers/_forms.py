@@ -12,6 +12,8 @@ from .._arrays import Array
 from .row_newton import row_newton
 
 FEW = 8
+PANEL = 64
+"""Rows of a sweep that meet the others in one product."""
 GRAM_EPOCHS = 15
 """Epochs a restricted problem is expected to take when the two forms are compared."""
 
@@ -33,6 +35,11 @@ class GramForm:
         self.kernels, self.shrink, self.constant = kernels, shrink, constant
         self.gap = np.inf
         self.epochs = 0
+
+    @property
+    def call_flops(self) -> float:
+        """Flops of one product of a sweep."""
+        return 2.0 * PANEL * self.coef.size
 
     def sq_lengths(self) -> Array:
         """Squared lengths (s,) of the columns."""
@@ -120,6 +127,11 @@ class ResidualForm:
             gradient, gradient, self.coef, self._shifted(gradient, cross), self.shrink
         )
         return self.gap if self.moved > 0.0 else min(self.gap, 0.0)
+
+    @property
+    def call_flops(self) -> float:
+        """Flops of one product of a sweep."""
+        return 2.0 * PANEL * self.residual.size
 
     def sq_lengths(self) -> Array:
         """Squared lengths (s,) of the columns."""

@@ -12,6 +12,7 @@ from fastmtl_kernels._interface import BlockShrink
 
 from .._arrays import Array
 from .._status import Status
+from .._threads import threads_for
 from ..certificate import Check
 from ..nuisance import nuisance
 from ..penalties import Penalty, restrict
@@ -196,7 +197,9 @@ class _Run:
         W, b = self.coef[features, columns], self.intercept[columns]
         late = self.settings.monitor.late
         if has_small_grams(*W.shape):
-            point = prox_newton(part, W, b, self.settings.kernels, tol, gap, late)
+            rows = part.design.shape[0] / part.n_tasks
+            with threads_for(2.0 * rows * len(W) ** 2):  # a Gram matrix
+                point = prox_newton(part, W, b, self.settings.kernels, tol, gap, late)
             W, b = point.coef, point.intercept
         else:
             W, b = accelerated(part, W, tol, late)

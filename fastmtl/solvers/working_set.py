@@ -13,6 +13,7 @@ from fastmtl_kernels._interface import BlockShrink
 from .._arrays import Array
 from .._scaling import check_scores
 from .._status import Status
+from .._threads import threads_for
 from ..certificate import Check, evaluate, recheck
 from ..penalties import Lowered, Penalty
 from ..problem import Problem
@@ -355,7 +356,8 @@ class _Run:
             return
         self.gathered.select(self.rows)
         form = self._restricted(check)
-        descend(form, tol, MAX_EPOCHS, self.settings.monitor.late, self._guess())
+        with threads_for(form.call_flops):
+            descend(form, tol, MAX_EPOCHS, self.settings.monitor.late, self._guess())
         self.coef = np.ascontiguousarray(form.coef)
         self._prune(form)
         self._refit_unpenalised()
