@@ -61,13 +61,23 @@ def read(A: Any, name: str) -> np.ndarray:
         raise ValueError(f"{name} cannot be read as an array ({error}); pass a rectangular array") from error
 
 
-def in_memory(A: Any) -> Any:
-    """A dask array or frame, or those of a list, computed, for who reads them more than once; anything else as it is."""
-    if "dask" not in sys.modules:
-        return A
-    if isinstance(A, (list, tuple)):
-        return [one.compute() if kind_of(one) == "dask" else one for one in A]
+def in_memory(A: Any, name: str) -> Any:
+    """A dask array or frame, or those of a list, computed, for who reads them more than once; anything else as it is.
+
+    Raises
+    ------
+    TypeError
+        A lazy polars frame; the message has the remedy.
+    """
+    if isinstance(A, (list, tuple)) and len(A) and kind_of(A[0]):
+        return [in_memory(one, f"{name}[{i}]") for i, one in enumerate(A)]
+    _check_collected(A, name)
     return A.compute() if kind_of(A) == "dask" else A
+
+
+def _check_collected(A: Any, name: str) -> None:
+    if hasattr(A, "collect_schema") and not hasattr(A, "to_numpy"):
+        raise TypeError(f"{name} is a polars LazyFrame; pass {name}.collect()")
 
 
 def _read_torch(A: Any, name: str) -> np.ndarray:
@@ -82,8 +92,7 @@ def _read_torch(A: Any, name: str) -> np.ndarray:
 
 
 def _read_frame(A: Any, name: str) -> np.ndarray:
-    if hasattr(A, "collect_schema") and not hasattr(A, "to_numpy"):
-        raise TypeError(f"{name} is a polars LazyFrame; pass {name}.collect()")
+    _check_collected(A, name)
     values = A.to_numpy()
     if values.dtype.kind in "biuf":
         return values

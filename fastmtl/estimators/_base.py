@@ -17,7 +17,7 @@ from .._status import ConvergenceWarning
 from ..api import fit
 from ..losses import Loss
 from ..penalties import Penalty
-from ._scikit_learn import FINITE, Tagged, validated
+from ._scikit_learn import FINITE, Tagged, readable, validated
 
 
 class EstimatorConvergenceWarning(ConvergenceWarning, SklearnConvergenceWarning):
@@ -162,7 +162,7 @@ def effective(sample_weight: Any, y: np.ndarray) -> np.ndarray | None:
     """Weights as fits take them, (n,) or as y: one number for all samples is none."""
     if sample_weight is None or isinstance(sample_weight, Number):
         return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
+    weights = np.asarray(readable(sample_weight, "sample_weight"), dtype=np.float64)
     if weights.shape not in ((len(y),), y.shape):
         expected = f"({len(y)},)" if y.ndim == 1 else f"({len(y)},) or {y.shape}"
         raise ValueError(f"sample_weight has shape {weights.shape}; {expected} was expected: one a row of X")

@@ -9,6 +9,8 @@ from typing import Any
 import sklearn.utils.validation as validation
 from sklearn.utils.validation import check_array
 
+from .._kinds import TENSORS, in_memory, kind_of, read
+
 FINITE = (
     "ensure_all_finite"
     if "ensure_all_finite" in inspect.signature(check_array).parameters
@@ -22,12 +24,25 @@ def validated(estimator: Any, X: Any, y: Any = None, **settings: Any) -> Any:
 
     A method of `BaseEstimator` before 1.6, a function since.
     """
+    X, y = readable(X, "X"), readable(y, "y")
     data = (X,) if y is None and settings.get("reset") is False else (X, y)
     if hasattr(validation, "validate_data"):
         check: Any = partial(validation.validate_data, estimator)
     else:
         check = estimator._validate_data
     return check(*data, **settings)
+
+
+def readable(A: Any, name: str) -> Any:
+    """What scikit-learn reads: tensors as NumPy arrays, dask's arrays and frames computed, all else as it is.
+
+    Raises
+    ------
+    TypeError
+        What NumPy cannot hold as it is; the message has the remedy.
+    """
+    A = in_memory(A, name)
+    return read(A, name) if kind_of(A) in TENSORS else A
 
 
 class Tagged:

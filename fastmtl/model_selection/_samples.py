@@ -38,7 +38,8 @@ class Samples:
     @classmethod
     def read(cls, X: Any, Y: Any, sample_weight: Any, offset: Any, task: Any) -> Samples:
         """Sort rows to their tasks; nothing else is checked here."""
-        data = read_data(*map(in_memory, (X, Y, sample_weight, offset)), task)
+        given = {"X": X, "Y": Y, "sample_weight": sample_weight, "offset": offset}
+        data = read_data(**{name: in_memory(A, name) for name, A in given.items()}, task=task)
         sizes = [int(np.shape(x)[0]) for x in data.X] if data.is_own else int(np.shape(data.X)[0])
         places = None
         if task is not None:
