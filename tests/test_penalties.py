@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from engine_cases import PENALTIES, P
 
-from fastmtl.penalties import L1, L21, Group, SparseGroup, as_penalty
+from fastmtl.penalties import L1, L21, Group, SparseGroup, Trace, as_penalty
 from fastmtl_kernels import reference
 from fastmtl_kernels._interface import BlockShrink
 
-CASES = [pytest.param(penalty, id=name) for name, penalty in PENALTIES.items()]
+BLOCKS = [pytest.param(penalty, id=name) for name, penalty in PENALTIES.items()]
+CASES = [*BLOCKS, pytest.param(Trace(), id="trace"), pytest.param(Trace(ridge=0.2), id="trace_ridge")]
+EPS = float(np.finfo(float).eps)
 
 
 def points(t: int, seed: int = 1) -> np.ndarray:
@@ -52,14 +54,19 @@ def test_fenchel_young(penalty):
 
 @pytest.mark.parametrize("penalty", CASES)
 def test_dual_scale_is_the_edge_of_the_domain(penalty):
-    penalty, V = penalty.with_alpha(0.3), points(3)
-    V[penalty.free(P)] = 0.0
-    a = penalty.dual_scale(V)
-    if math.isinf(a):
-        assert math.isfinite(penalty.conjugate(1e6 * V))
-    else:
-        assert math.isfinite(penalty.conjugate(a * V))
-        assert math.isinf(penalty.conjugate(1.0001 * a * V))
+    """To rounding, from inside; at any strength, for V of any size, and for one entry alone."""
+    penalty = penalty.with_alpha(0.3)
+    for t, seed in ((1, 1), (3, 1), (3, 2), (20, 3)):
+        V = points(t, seed)
+        V[penalty.free(P)] = 0.0
+        for one in (V, 1e-3 * V, 1e3 * V, np.where(np.arange(P)[:, None] == 11, V, 0.0)):
+            a = penalty.dual_scale(one)
+            if math.isinf(a):
+                assert math.isfinite(penalty.conjugate(1e6 * one))
+            else:
+                assert math.isfinite(penalty.conjugate(a * one))
+                assert math.isinf(penalty.conjugate((1 + 60 * EPS) * a * one))
+                assert penalty.with_alpha(0.9).dual_scale(one) == pytest.approx(3 * a, rel=60 * EPS)
     assert penalty.dual_scale(np.zeros((P, 3))) == math.inf
 
 
@@ -72,7 +79,7 @@ def test_alpha_max_is_where_zero_becomes_optimal(penalty):
     assert penalty.with_alpha(0.999 * top).prox(V, 1.0).any()
 
 
-@pytest.mark.parametrize("penalty", CASES)
+@pytest.mark.parametrize("penalty", BLOCKS)
 def test_lowered_form_is_the_penalty(penalty):
     penalty, V = penalty.with_alpha(0.3), points(3)
     form = penalty.lower(P)

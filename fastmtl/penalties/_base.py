@@ -67,18 +67,7 @@ class Penalty(ABC):
 
         The default bisects on `conjugate`, to full precision and from below.
         """
-        if math.isfinite(self.conjugate(V)):
-            low, high = 1.0, 2.0
-            while math.isfinite(self.conjugate(high * V)):
-                low, high = high, 2.0 * high
-                if high > 1e300:
-                    return math.inf
-        else:
-            low, high = 0.0, 1.0
-        while high - low > 4 * sys.float_info.epsilon * high:
-            middle = 0.5 * (low + high)
-            low, high = (middle, high) if math.isfinite(self.conjugate(middle * V)) else (low, middle)
-        return low
+        return _largest_scale(V, lambda a: math.isfinite(self.conjugate(a * V)))
 
     def block_norms(self, V: Array) -> Array | None:
         """Norms (B,) of the blocks of V where they alone decide on `dual_scale` and `conjugate`; None where they do not."""
@@ -89,11 +78,15 @@ class Penalty(ABC):
 
         `norms` are the `block_norms` of V where they are known.
         """
-        return self.dual_scale(V), lambda a: self.conjugate(V if a == 1.0 else a * V)
+        return self.dual_scale(V), lambda a: self.conjugate(a * V)
 
     def free_scale(self, V: Array, norms: Array | None = None) -> float:
-        """A scale `a >= 0` with `conjugate(a V) = 0`, the largest that is known; `dual_scale` where there is no ridge."""
-        return self.dual_scale(V)
+        """Largest `a >= 0` for which `conjugate(a V)` is zero: `dual_scale` where there is no ridge.
+
+        `norms` are as in `conjugate_along`.
+        """
+        scale = self.dual_scale(V)
+        return scale if math.isfinite(scale) else _largest_scale(V, lambda a: self.conjugate(a * V) <= 0.0)
 
     def value_of_factors(self, U: Array, V: Array) -> float:
         """The penalty at `W = U V'` for U (p, k) and V (t, k)."""
@@ -101,8 +94,8 @@ class Penalty(ABC):
 
     def alpha_max(self, V: Array) -> float:
         """Smallest alpha at which W = 0 is optimal when `V` (p, t) is the negative gradient at the null fit."""
-        scale = self.with_alpha(1.0).dual_scale(V)
-        return 0.0 if math.isinf(scale) else math.inf if scale == 0 else round_up(1.0 / scale)
+        scale = self.with_alpha(1.0).free_scale(V)
+        return round_up(1.0 / scale) if scale else math.inf
 
     def lower(self, p: int) -> Lowered | None:
         """The block form over p features, None when the penalty has none."""
@@ -132,6 +125,20 @@ class Penalty(ABC):
 
     def __str__(self) -> str:
         return f"{self.name}(alpha={self.alpha})"
+
+
+def _largest_scale(V: Array, holds: Callable[[float], bool]) -> float:
+    """Largest a at which what holds of `a V` for small a does, from below; inf where it does until squares could overflow."""
+    peak = float(np.abs(V).max(initial=0.0))
+    low, high = 0.0, 1.0
+    while holds(high):
+        if peak == 0.0 or high > 1e100 / peak:
+            return math.inf
+        low, high = high, 2.0 * high
+    while high - low > 4 * sys.float_info.epsilon * high:
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
 
 
 def round_up(value: float) -> float:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array
-from ._base import Lowered, Penalty, check_alpha, round_up
+from ._base import Lowered, Penalty, check_alpha
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class BlockPenalty(Penalty):
         kept = norms > step * form.l2
         factor = np.zeros_like(norms)
         factor[kept] = (1.0 - step * form.l2[kept] / norms[kept]) / (1.0 + step * form.ridge[kept])
-        U *= np.repeat(factor, np.diff(form.ptr))[:, None]
+        U = U * np.repeat(factor, np.diff(form.ptr))[:, None]
         if form.order is None:
             return U
         out = np.empty_like(U)
@@ -117,7 +117,7 @@ class BlockPenalty(Penalty):
 
     def _excess(self, V: Array) -> tuple[Array, Lowered]:
         V, form = self._arranged(V)
-        U = soft_threshold(V, form.l1[:, None], form.positive) if form.positive or form.l1.any() else V
+        U = soft_threshold(V, form.l1[:, None], form.positive)
         return np.sqrt(block_sums(row_squares(U), form.ptr)) - form.l2, form
 
     def _arranged(self, W: Array) -> tuple[Array, Lowered]:
@@ -139,12 +139,8 @@ class BlockPenalty(Penalty):
                 "alpha_max is not defined at l1_ratio=0: a pure ridge never sets a row to zero; "
                 "give alphas yourself or use l1_ratio > 0"
             )
-        unit = self.with_alpha(1.0)
-        form, free = unit.lower(V.shape[0]), unit.free(V.shape[0])
-        V = np.where(free[:, None], 0.0, V) if free.any() else V
-        V = V if form.order is None else V[form.order]
-        scale = gauge_scale(V, form, np.ones(len(form.l2), dtype=bool))
-        return 0.0 if math.isinf(scale) else math.inf if scale == 0 else round_up(1.0 / scale)
+        free = self.with_alpha(1.0).free(V.shape[0])
+        return super().alpha_max(np.where(free[:, None], 0.0, V) if free.any() else V)
 
 
 def _value(W: Array, form: Lowered) -> float:
@@ -196,12 +192,12 @@ def excess_value(excess: Array, ridge: Array) -> float:
         return float((excess[over] ** 2 / (2.0 * ridge[over])).sum())
 
 
-def soft_threshold(V: Array, l1: Array | float, positive: bool) -> Array:
-    """`sign(V) (|V| - l1)_+`, or `(V - l1)_+` when `positive`."""
+def soft_threshold(V: Array, l1: Array, positive: bool) -> Array:
+    """`sign(V) (|V| - l1)_+`, or `(V - l1)_+` when `positive`; V itself where that is the same."""
     if positive:
         return np.maximum(V - l1, 0.0)
-    if np.ndim(l1) and not np.any(l1):
-        return V.astype(np.float64, copy=True)
+    if not l1.any():
+        return V
     return np.sign(V) * np.maximum(np.abs(V) - l1, 0.0)
 
 
@@ -211,22 +207,21 @@ def gauge_scale(V: Array, form: Lowered, hard: Array) -> float:
     Where one of l1, l2 is zero the root is closed; otherwise Newton on the convex function `|S(a v, l1)| - l2` comes
     down monotonically from the right, block after block, each starting at the smallest root so far.
     """
-    plain = not form.positive and not form.l1.any()
-    top = V if plain else np.maximum(V, 0.0) if form.positive else np.abs(V)
+    top = np.maximum(V, 0.0) if form.positive else V
     if not form.l1.any():
         norms = np.sqrt(block_sums(row_squares(top), form.ptr))
         return norm_scale(norms, form, hard, V.shape[1])
     rows = np.repeat(hard, np.diff(form.ptr))
     widest = int(np.diff(form.ptr).max(initial=1)) * V.shape[1]
     l1 = np.where(np.isinf(form.l1), 0.0, form.l1)
-    top = np.where(np.isinf(form.l1)[:, None], 0.0, top)  # an excluded feature never binds
+    top = np.where(np.isinf(form.l1)[:, None], 0.0, np.abs(top))  # an excluded feature never binds
     peaks = top.max(axis=1)
     if np.isnan(peaks).any():
         return 0.0  # a product failed: nothing is known to be feasible
     with np.errstate(divide="ignore", invalid="ignore"):
         entry = np.where(rows & (peaks > 0), l1 / peaks, np.inf)
     # A block cannot bind before its first entry passes l1, and binds there when l2 = 0.
-    entry = entry if len(form.ptr) == len(entry) + 1 else np.minimum.reduceat(entry, form.ptr[:-1])
+    entry = np.minimum.reduceat(entry, form.ptr[:-1])
     scale = entry[form.l2 == 0].min(initial=math.inf)
     for block in np.argsort(entry):
         if not (entry[block] < scale) or form.l2[block] == 0 or math.isinf(form.l2[block]):

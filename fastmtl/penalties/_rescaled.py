@@ -71,8 +71,8 @@ class RescaledBlocks(BlockPenalty):
     def alpha_max(self, V: Array) -> float:
         # The scores of the scaled problem, in units in which the strengths are the base's.
         rows = self.columns - self.columns.max(initial=0)
-        top = self.base.alpha_max(_shift(V, rows[:, None]))
-        return float(_shift(np.float64(top), int(self.columns.max(initial=0)) + self.targets))
+        top = self.base.alpha_max(np.ldexp(V, rows[:, None]))
+        return float(np.ldexp(np.float64(top), int(self.columns.max(initial=0)) + self.targets))
 
     @property
     def positive(self) -> bool:
@@ -109,7 +109,7 @@ class RescaledTrace(Trace):
         return RescaledTrace(self.base.with_alpha(alpha), self.column, self.targets)
 
     def alpha_max(self, V: Array) -> float:
-        return float(_shift(np.float64(super().alpha_max(V)), self.column + self.targets))
+        return float(np.ldexp(np.float64(super().alpha_max(V)), self.column + self.targets))
 
     def __str__(self) -> str:
         return str(self.base)
@@ -128,21 +128,21 @@ class RescaledPenalty(Penalty):
         return RescaledPenalty(alpha, base=base, exponent=self.exponent, targets=self.targets)
 
     def value(self, W: Array) -> float:
-        return float(_shift(np.float64(self.base.value(_shift(W, self.exponent))), -2 * self.targets))
+        return float(np.ldexp(np.float64(self.base.value(np.ldexp(W, self.exponent))), -2 * self.targets))
 
     def prox(self, W: Array, step: float) -> Array:
-        inner = float(_shift(np.float64(step), 2 * (self.exponent - self.targets)))
-        return _shift(self.base.prox(_shift(W, self.exponent), inner), -self.exponent)
+        inner = float(np.ldexp(np.float64(step), 2 * (self.exponent - self.targets)))
+        return np.ldexp(self.base.prox(np.ldexp(W, self.exponent), inner), -self.exponent)
 
     def conjugate(self, V: Array) -> float:
-        inner = self.base.conjugate(_shift(V, 2 * self.targets - self.exponent))
-        return float(_shift(np.float64(inner), -2 * self.targets))
+        inner = self.base.conjugate(np.ldexp(V, 2 * self.targets - self.exponent))
+        return float(np.ldexp(np.float64(inner), -2 * self.targets))
 
     def dual_scale(self, V: Array) -> float:
-        return self.base.dual_scale(_shift(V, 2 * self.targets - self.exponent))
+        return self.base.dual_scale(np.ldexp(V, 2 * self.targets - self.exponent))
 
     def alpha_max(self, V: Array) -> float:
-        return float(_shift(np.float64(self.base.alpha_max(V)), 2 * self.targets - self.exponent))
+        return float(np.ldexp(np.float64(self.base.alpha_max(V)), 2 * self.targets - self.exponent))
 
     def free(self, p: int) -> Array:
         return self.base.free(p)
@@ -158,13 +158,8 @@ class RescaledPenalty(Penalty):
         return str(self.base)
 
 
-def _shift(A: Any, exponent: Any) -> Any:
-    """`A 2^exponent` for exponents beyond those of one float."""
-    half = np.asarray(exponent) // 2
-    return np.ldexp(np.ldexp(A, half), exponent - half)
-
-
 def _shifted(strengths: Any, exponent: Any) -> Any:
     """Strengths times a power of two: what was finite stays finite, and only inf excludes."""
-    moved = _shift(strengths, exponent)
+    with np.errstate(over="ignore"):
+        moved = np.ldexp(strengths, exponent)
     return np.where(np.isinf(strengths), math.inf, np.minimum(moved, LARGEST))

@@ -54,7 +54,7 @@ def parse_groups(groups: Any, p: int) -> tuple[np.ndarray | None, np.ndarray]:
         ptr = np.concatenate([[0], np.cumsum([len(g) for g in lists])])
     else:
         labels = np.asarray(groups)
-        if labels.ndim != 1 or labels.size == 0:
+        if labels.ndim != 1 or not labels.size:
             raise ValueError("groups must be labels per feature, sizes, or a list of index lists")
         if len(labels) != p:
             return None, _sizes_pointer(labels, p)

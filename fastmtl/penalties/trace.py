@@ -61,13 +61,13 @@ class Trace(Penalty):
 
     def value(self, W: Array) -> float:
         total = self._strength * float(singular_values(W).sum())
-        return total if self.ridge == 0 else total + 0.5 * self.ridge * _square(W)
+        return total + 0.5 * self.ridge * _square(W) if self.ridge else total
 
     def value_of_factors(self, U: Array, V: Array) -> float:
         """The penalty at `W = U V'` for U (p, k), V (t, k), from k x k matrices."""
         core = _triangle(U) @ _triangle(V).T
         total = self._strength * float(np.linalg.svd(core, compute_uv=False).sum())
-        return total if self.ridge == 0 else total + 0.5 * self.ridge * _square(core)
+        return total + 0.5 * self.ridge * _square(core) if self.ridge else total
 
     def prox(self, W: Array, step: float) -> Array:
         from fastmtl_kernels.cpu._spectral import singular_shrink
@@ -76,34 +76,34 @@ class Trace(Penalty):
         return (U * (s / (1.0 + step * self.ridge))) @ Vt
 
     def conjugate(self, V: Array) -> float:
-        if self.ridge == 0:
-            return 0.0 if spectral_norm(V) <= self._strength else math.inf
-        return self._ridge_conjugate(singular_values(V))
+        if self.ridge:
+            return self._ridge_conjugate(singular_values(V))
+        return 0.0 if spectral_norm(V) <= self._strength else math.inf
 
     def _ridge_conjugate(self, values: Array) -> float:
         excess = np.maximum(values - self._strength, 0.0)
         return float(excess @ excess) / (2.0 * self.ridge)
 
     def dual_scale(self, V: Array) -> float:
-        if self.ridge > 0:
-            return math.inf
+        return math.inf if self.ridge else self.free_scale(V)
+
+    def free_scale(self, V: Array, norms: Array | None = None) -> float:
         norm = spectral_norm(V)
         # The norm is an eigenvalue good to about t eps: step back by as much, so that the scaled point is feasible.
-        return math.inf if norm == 0 else self._strength / norm * (1.0 - (8.0 + min(V.shape)) * EPS)
+        return self._strength / norm * (1.0 - (8.0 + min(V.shape)) * EPS) if norm else math.inf
 
     def conjugate_along(self, V: Array, norms: Array | None = None) -> tuple[float, Callable[[float], float]]:
         limit = self.dual_scale(V)
-        if self.ridge == 0:
-            return limit, lambda a: 0.0 if a <= limit else math.inf
-        values = singular_values(V)
-        return limit, lambda a: self._ridge_conjugate(a * values)
+        if self.ridge:
+            values = singular_values(V)
+            return limit, lambda a: self._ridge_conjugate(a * values)
+        return limit, lambda a: 0.0 if a <= limit else math.inf
 
     def alpha_max(self, V: Array) -> float:
-        norm = spectral_norm(V)
-        return norm if norm == 0 else round_up(norm * (1.0 + min(V.shape) * EPS))
+        return round_up(spectral_norm(V) * (1.0 + min(V.shape) * EPS))
 
     def free(self, p: int) -> Array:
-        return np.full(p, self._strength == 0 and self.ridge == 0)
+        return np.full(p, not (self._strength or self.ridge))
 
     @property
     def is_rotation_invariant(self) -> bool:
@@ -151,9 +151,7 @@ def spectral_norm(V: Array) -> float:
 def _exponent(W: Array) -> int:
     """A power of two that brings the largest entry near one when squares could over- or underflow, else zero."""
     peak = float(np.abs(W).max(initial=0.0))
-    if peak == 0.0 or 1e-100 < peak < 1e100:
-        return 0
-    return math.frexp(peak)[1] if math.isfinite(peak) else 0
+    return 0 if 1e-100 < peak < 1e100 else math.frexp(peak)[1]  # 0 for zero, NaN and inf
 
 
 def _square(W: Array) -> float:
