@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from cases import LOSSES, LossCase
 
-from fastmtl.losses import Huber, Logistic, Multinomial, Poisson, Squared, resolve
+from fastmtl.losses import Huber, Logistic, Loss, Multinomial, Poisson, Squared, monotone_root, resolve
+from fastmtl.losses._base import log_mean_exp
 
 EPS = np.finfo(float).eps
 
@@ -102,8 +103,45 @@ def test_projection_enters_the_domain_and_keeps_it(case):
     loss, y = case.loss, encoded(case)
     inside = loss.gradient(y, predictions(case, 8))
     np.testing.assert_allclose(loss.project_dual(y, inside), inside, atol=8 * EPS * (1 + np.abs(y).max()))
-    far = loss.project_dual(y, predictions(case, 9, scale=50.0))
-    assert np.isfinite(loss.conjugate(y, far)).all()
+    for scale in (0.5, 50.0):
+        u = predictions(case, 9, scale=scale)
+        nearest = loss.project_dual(y, u)
+        assert np.isfinite(loss.conjugate(y, nearest)).all()
+        # Nearest: what separates u from it makes an obtuse angle with every way into the domain.
+        for inner_point in (inside, 0.5 * inside, 0.0 * inside):
+            angle = inner(u - nearest, inner_point - nearest, loss.joint)
+            size = inner(np.abs(u - nearest), np.abs(inner_point - nearest), loss.joint)
+            np.testing.assert_array_less(angle, 16 * EPS * (1.0 + size))
+
+
+@every_loss
+def test_any_leading_shape(case):
+    loss, y, z = case.loss, encoded(case), predictions(case, 11)
+    shape = (2, 20, *y.shape[1:])
+    for method in (loss.value, loss.gradient, loss.hessian, loss.conjugate, loss.project_dual):
+        flat = method(y, z)
+        np.testing.assert_array_equal(
+            method(y.reshape(shape), z.reshape(shape)), flat.reshape(2, 20, *flat.shape[1:])
+        )
+        np.testing.assert_array_equal(method(y[3], z[3]), flat[3])
+    np.testing.assert_array_equal(loss.inverse_link(z.reshape(shape)), loss.inverse_link(z).reshape(shape))
+
+
+@every_loss
+def test_samples_without_weight_do_not_count(case):
+    """Neither for the intercept, whatever their offsets, nor for whether there is one."""
+    loss, y = case.loss, encoded(case)
+    weights, offset = np.ones(40), np.random.default_rng(12).standard_normal(y.shape)
+    weights[25:] = 0.0
+    offset[25:] = 700.0
+    b = loss.intercept(y, weights, offset)
+    np.testing.assert_allclose(b, loss.intercept(y[:25], weights[:25], offset[:25]), rtol=1e-12, atol=1e-14)
+    assert loss.attained(y, 0 * weights) and not np.any(loss.intercept(y, 0 * weights, offset))
+    alone = y[..., 0] == y[0, 0] if loss.joint else y == y[0]
+    assert loss.attained(y, alone.astype(float)) == (
+        isinstance(loss, (Squared, Huber, Poisson)) and y.flat[0] != 0
+    )
+    assert np.isfinite(loss.intercept(y, alone.astype(float), offset)).all()
 
 
 @every_loss
@@ -168,3 +206,103 @@ def test_names_resolve():
     assert resolve("huber") == Huber()
     with pytest.raises(ValueError, match="expected one of"):
         resolve("hinge")
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("loss", [Logistic(), Poisson()])
+def test_clipped_intercepts_beside_large_offsets(loss, sign):
+    """The mean loss is eps at the clipped intercept, no less than a thousandth of it: b is not further than needed."""
+    y = np.full(5, float(sign > 0 and isinstance(loss, Logistic)))
+    offset, weights = sign * np.array([0.0, 300.0, -200.0, 1.0, 5.0]), np.array([1.0, 0.5, 2.0, 0.0, 1.0])
+    b = loss.intercept(y, weights, offset)
+    mean = weights @ loss.value(y, offset + b) / weights.sum()
+    assert 1e-3 * EPS <= mean <= EPS * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("loss", [Logistic(), Poisson()])
+def test_conjugates_within_rounding_of_their_end(loss):
+    """What rounding brought outside counts as the end itself."""
+    y = np.array([0.0, 1.0])
+    for outward, end in ((-1.0, -y), (1.0, 1.0 - y)) if isinstance(loss, Logistic) else ((-1.0, -y),):
+        beyond = end + 2 * EPS * outward * (1.0 if isinstance(loss, Logistic) else y)
+        np.testing.assert_allclose(loss.conjugate(y, beyond), loss.conjugate(y, end), rtol=4 * EPS, atol=0.0)
+
+
+def test_mean_of_exponentials_without_overflow():
+    x, weights = np.array([1000.0, 999.0, 5000.0, -4000.0]), np.array([1.0, 2.0, 0.0, 1.0])
+    assert log_mean_exp(x, weights) == pytest.approx(1000.0 + np.log((1 + 2 / np.e) / 4), rel=1e-15)
+    assert log_mean_exp(0.25, weights) == pytest.approx(0.25, rel=1e-15)
+
+
+def test_roots_are_found_fast_and_from_far_away():
+    """Newton where it works, few steps more where the function is flat on one side, a bracket where it has kinks."""
+    roots = np.array([3.0, -40.0, 0.0, 1e6, -1e-3])
+    shapes = (
+        (lambda d: np.expm1(np.minimum(d, 700)), lambda d: np.exp(np.minimum(d, 700)), 60),
+        (lambda d: np.arctan(d), lambda d: 1 / (1 + d * d), 45),
+        (
+            lambda d: np.sign(d) * np.sqrt(np.abs(d)),
+            lambda d: 0.5 / np.sqrt(np.maximum(np.abs(d), 1e-300)),
+            130,
+        ),
+        (lambda d: d, lambda d: np.ones_like(d), 12),
+    )
+    for function, derivative, most in shapes:
+        for start in (np.zeros(5), np.full(5, 100.0), roots.copy()):
+            calls = []
+
+            def slope(b, function=function, derivative=derivative, calls=calls):
+                calls.append(b)
+                with np.errstate(over="ignore"):
+                    return function(b - roots), derivative(b - roots)
+
+            found = monotone_root(slope, start)
+            np.testing.assert_allclose(found, roots, rtol=1e-13, atol=1e-15)
+            assert len(calls) <= (most if start is not roots else 2)
+
+
+def test_a_root_out_of_reach_is_the_end_of_the_bracket():
+    start = np.array([4.0, -9.0])
+    for sign in (1.0, -1.0):
+        found = monotone_root(lambda b, s=sign: (s * np.ones(2), np.zeros(2)), start, reach=10.0)
+        np.testing.assert_array_equal(found, start - sign * 10.0 * (1.0 + np.abs(start)))
+
+
+def test_columns_and_labels_of_classes():
+    loss, given = Multinomial(), Multinomial(classes=("b", "c", "a"))
+    y = np.array(["a", "b", "a"])
+    assert loss.labels(y).tolist() == ["a", "b"] and given.labels(y).tolist() == ["b", "c", "a"]
+    assert loss.n_columns(y) == 2 and given.n_columns(y) == 3 and loss.n_columns(np.eye(4)) == 4
+    np.testing.assert_array_equal(given.encode(y, "y"), [[0, 0, 1], [1, 0, 0], [0, 0, 1]])
+    assert Logistic().labels(y) is None and Logistic().n_columns(y) == 1
+
+
+def test_settings_are_checked_and_kept():
+    for delta in (0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="delta"):
+            Huber(delta)
+
+    class Own(Loss):
+        value = gradient = conjugate = lambda self, y, z: z
+
+    assert Own() == Own() and Huber(2.0) != Huber(1.0)
+
+
+def test_targets_are_taken_as_they_are():
+    for dtype in (np.float32, np.float64):
+        y = np.array([1.0, 2.0], dtype=dtype)
+        assert Squared().encode(y, "y") is y
+    assert Squared().encode(np.array([1, 2]), "y").dtype == np.float64
+    assert Poisson().encode(np.empty(0), "y").size == 0
+    for loss in (Squared(), Huber(), Logistic(), Poisson()):
+        for y in (np.array([1j]), np.array(["a"]), np.array([None])):
+            with pytest.raises(TypeError, match="target has dtype"):
+                loss.encode(y, "target")
+        with pytest.raises(ValueError, match="target contains NaN"):
+            loss.encode(np.array([1.0, np.inf]), "target")
+    with pytest.raises(ValueError, match=r"labels 0, 1, 2, 3, 4, \.\.\.;"):
+        Logistic().encode(np.arange(6), "y")
+    with pytest.raises(ValueError, match="labels 0, 1, 2, 3, 4;"):
+        Logistic().encode(np.arange(5), "y")
+    with pytest.raises(ValueError, match="contains NaN"):
+        Multinomial().encode(np.array([1.0, np.nan]), "y")

@@ -138,20 +138,23 @@ def monotone_root(
     low, high = np.full_like(b, -np.inf), np.full_like(b, np.inf)
     width = 1.0 + np.abs(b)
     limit = reach * width
-    origin = b.copy()
+    origin, least = b.copy(), np.full_like(b, np.inf)
     for _ in range(max_steps):
         high = np.where(value >= 0, np.minimum(high, b), high)
         low = np.where(value <= 0, np.maximum(low, b), low)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            trial = b - value / curvature
-        settled = np.abs(trial - b) <= 2 * EPS * np.maximum(np.abs(b), EPS)
+            newton = value / curvature
+        trial = b - newton
+        settled = np.abs(newton) <= 2 * EPS * np.maximum(np.abs(b), EPS)
         open_ended = np.isinf(low) | np.isinf(high)
         # An open side is searched by steps of at most eight times the last; a closed one by bisection.
         trial = np.where(open_ended, np.clip(trial, b - width, b + width), trial)
         with np.errstate(invalid="ignore"):
             middle = np.where(open_ended, b - np.sign(value) * width, 0.5 * (low + high))
-        outside = ~(trial > low) | ~(trial < high)
-        trial = np.where(outside & ~settled, middle, trial)
+        # Newton on exponentials comes down by one a step: steps that do not shrink are no better than outside.
+        size = np.abs(newton)
+        poor = ~(trial > low) | ~(trial < high) | (size > np.maximum(0.75 * least, 1e-9 * (1.0 + np.abs(b))))
+        trial, least = np.where(poor & ~settled, middle, trial), np.minimum(least, size)
         width = np.where(open_ended, 8.0 * width, width)
         trial = np.clip(trial, origin - limit, origin + limit)
         trial = np.where(value == 0, b, trial)

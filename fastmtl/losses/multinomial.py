@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ._base import EPS, Array, Loss
+
+MODERATE = 32.0
+"""Differences of the offsets of a sample up to which Newton's method starts from the shares of the classes at once."""
+
+HALVINGS = 6
+"""Lengths of a Newton step that are tried: its half five times."""
 
 
 @dataclass(frozen=True)
@@ -142,13 +149,24 @@ def _log_sum_exp(z: Array) -> Array:
 
 
 def _newton(y: Array, weights: Array, offset: Array) -> Array:
-    """Intercepts of classes that all occur, by Newton steps with halving."""
-    share = weights @ y / weights.sum()
+    """Intercepts of classes that all occur, by Newton's method.
+
+    Where offsets differ by much the Hessian is rounding far from the optimum: they are then approached by doubling, and
+    the intercepts with them, which are about proportional to large offsets.
+    """
     weights = weights / weights.sum()
-    b = np.log(share)
+    b = np.log(weights @ y)
     if not np.any(offset):
         return b
-    k = len(b)
+    halvings = max(0, math.frexp(np.ptp(offset, axis=1).max() / MODERATE)[1])
+    for stage in range(halvings, 0, -1):
+        b = 2.0 * _newton_from(b, y, weights, np.ldexp(offset, -stage))
+    return _newton_from(b, y, weights, offset)
+
+
+def _newton_from(b: Array, y: Array, weights: Array, offset: Array) -> Array:
+    """Newton steps from b, weights with sum one."""
+    share, k = weights @ y, len(b)
 
     def value(b: Array) -> float:
         return float(weights @ (_log_sum_exp(offset + b)[:, 0] - np.sum(y * (offset + b), axis=1)))
@@ -160,10 +178,11 @@ def _newton(y: Array, weights: Array, offset: Array) -> Array:
         if np.abs(gradient).max() <= 4 * EPS:
             break
         hessian = np.diag(weights @ q) - q.T @ (weights[:, None] * q) + 1.0 / k
+        newton = -np.linalg.lstsq(hessian, gradient, rcond=None)[0]
         # Iterative scaling always descends; Newton is tried first.
-        for step in (-np.linalg.lstsq(hessian, gradient, rcond=None)[0], np.log(share) - np.log(weights @ q)):
+        for step in (*np.ldexp(newton, -np.arange(HALVINGS)[:, None]), np.log(share) - np.log(weights @ q)):
             trial = value(b + step)
-            if trial <= current + 4 * EPS * (1.0 + abs(current)):
+            if trial <= current + 4 * EPS * (1.0 + current):
                 break
         else:
             break

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import fastmtl
-from fastmtl.losses import Huber
-from fastmtl.penalties import L21, Group, SparseGroup
+from fastmtl.losses import Huber, Multinomial
+from fastmtl.penalties import L21, Group, Penalty, SparseGroup
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((21, 8))
@@ -47,3 +47,33 @@ def test_one_class_in_every_task(loss):
     result = fastmtl.fit([[0.8], [0.1]], [0.0, 0.0], alpha=0.1, loss=loss)
     assert result.status == "optimal" and not result.coef.any()
     assert result.certificate.relative_gap == 0.0
+
+
+def test_a_penalty_of_ones_own_with_a_ridge():
+    """The edge of a conjugate that is finite everywhere was where its squares overflowed, and alpha_max its inverse."""
+
+    class Elastic(Penalty):
+        def value(self, W):
+            return L21(self.alpha, l1_ratio=0.5).value(W)
+
+        def prox(self, W, step):
+            return L21(self.alpha, l1_ratio=0.5).prox(W, step)
+
+        def conjugate(self, V):
+            return L21(self.alpha, l1_ratio=0.5).conjugate(V)
+
+    assert Elastic(1.0).dual_scale(X.T @ Y) == np.inf
+    top = fastmtl.alpha_max(X, Y, Elastic())
+    assert top == pytest.approx(fastmtl.alpha_max(X, Y, L21(l1_ratio=0.5)), rel=1e-12)
+    assert not fastmtl.fit(X, Y, Elastic(), alpha=top).coef.any()
+    assert fastmtl.fit(X, Y, Elastic(), alpha=0.5 * top).coef.any()
+
+
+@pytest.mark.parametrize("size", [50.0, 5000.0])
+def test_intercepts_of_classes_beside_large_offsets(size):
+    """Newton's method met a Hessian of rounding and stopped far from the optimum."""
+    rng = np.random.default_rng(0)
+    y, offset = np.eye(3)[rng.integers(0, 3, 40)], size * rng.standard_normal((40, 3))
+    loss, weights = Multinomial(), rng.uniform(0.1, 2.0, 40)
+    slope = weights @ loss.gradient(y, offset + loss.intercept(y, weights, offset))
+    assert np.abs(slope).max() <= 1e-12 * weights.sum()
