@@ -14,6 +14,7 @@ import fastmtl
 from fastmtl._kinds import kind_of
 
 KINDS = ["numpy", "pandas", "polars", "torch", "jax", "dask"]
+DASK_FRAME = "dask frame"
 FRAMES = ("pandas", "polars")
 TENSORS = ("torch", "jax")
 
@@ -31,6 +32,9 @@ def given(A, kind, names="abcdefgh"):
     columns = None if A.ndim == 1 else list(names[: A.shape[1]])
     if kind == "numpy":
         return A
+    if kind == DASK_FRAME:
+        frames = pytest.importorskip("dask.dataframe", reason="no dask.dataframe", exc_type=ImportError)
+        return frames.from_pandas(given(A, "pandas", names), npartitions=3)
     module = pytest.importorskip(kind, reason=f"{kind} is not installed")
     if kind == "pandas":
         index = np.arange(len(A)) + 100
@@ -95,6 +99,103 @@ def test_x_decides_the_kind_and_the_dtype_of_what_comes_back(kind, dtype):
     assert kind_of(Z) == (None if kind == "numpy" else kind)
     assert as_numpy(Z).dtype == plain.predict(X).dtype
     same(Z, plain.predict(X))
+
+
+LABELS = np.array(["u", "v"])[np.arange(40) % 2]
+FORMS = {
+    "table": (lambda X: X, lambda Y: Y, {}),
+    "list": (lambda X: [X, X[:25]], lambda Y: [Y[:, 0], Y[:25, 1]], {}),
+    "labels": (lambda X: X, lambda Y: Y[:, 0], {"task": LABELS}),
+}
+"""Ways to state a problem from a table: X, Y, and what goes with them."""
+DOORS = {
+    "fit": lambda X, Y, **form: fastmtl.fit(X, Y, alpha=0.05, **form),
+    "fit_path": lambda X, Y, **form: fastmtl.fit_path(X, Y, alphas=[0.1, 0.05], **form)[1],
+    "cross_validate": lambda X, Y, **form: (
+        fastmtl.cross_validate(X, Y, alphas=[0.1, 0.05], cv=2, **form).best
+    ),
+}
+
+
+def listed(A):
+    return A if isinstance(A, list) else [A]
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", [*KINDS, DASK_FRAME])
+def test_every_door_answers_every_form_of_x_in_its_kind(kind, form, door):
+    wide(kind)
+    X, Y = data()
+    stated, targets, extra = FORMS[form]
+    plain_X = stated(X)
+    there = [given(x, kind) for x in plain_X] if form == "list" else given(X, kind)
+    plain = DOORS[door](plain_X, targets(Y), **extra)
+    found = DOORS[door](there, targets(Y), **extra)
+    assert kind_of(found.coef) == kind_of(found.intercept) == (kind if kind in TENSORS else None)
+    same(found.coef, plain.coef)
+    wanted = plain.predict(plain_X, **extra)
+    for model in (found, plain):  # X decides, not what the model was made from
+        for answer, right, x in zip(
+            listed(model.predict(there, **extra)), listed(wanted), listed(there), strict=True
+        ):
+            assert kind_of(answer) == kind_of(x)
+            same(answer, right)
+    assert all(type(answer) is np.ndarray for answer in listed(found.predict(plain_X, **extra)))
+    if form != "labels":
+        assert found.score(there, targets(Y)) == pytest.approx(plain.score(plain_X, targets(Y)))
+
+
+@pytest.mark.parametrize("kind", [*FRAMES, DASK_FRAME])
+def test_frames_are_answered_with_their_rows_and_names_by_any_model(kind):
+    X, Y = data()
+    frame, low = given(X, kind), given(X, "pandas") if kind != "polars" else None
+    classes = np.array(["high", "low", "middle"])[np.digitize(Y[:, 0], [0.5, 1.5])]
+    models = {
+        "012": (fastmtl.fit(X, Y, alpha=0.05).decision_function, {}),
+        "uvw": (fastmtl.fit(X, given(Y, "pandas", "uvw"), alpha=0.05).predict, {}),
+        "high low middle": (fastmtl.fit(X, classes, alpha=0.02, loss="multinomial").predict_proba, {}),
+        "y": (fastmtl.fit(X, given(Y[:, 0], "pandas"), alpha=0.05).predict, {}),
+        None: (fastmtl.fit(X, Y[:, 0], alpha=0.05, task=LABELS).predict, {"task": LABELS}),
+    }
+    for names, (ask, extra) in models.items():
+        answer = ask(frame, **extra)
+        if kind == DASK_FRAME:
+            answer = answer.compute()
+            if names is None:  # labels go with an array
+                continue
+        if low is not None:
+            assert (answer.index == low.index).all()
+        if names is None or names == "y":
+            assert answer.name in (names, "")  # a series of polars is never without a name
+        else:
+            columns = names.split() if " " in names else list(names)
+            assert [str(c) for c in answer.columns] == columns
+    parts = fastmtl.fit(X, Y[:, 0], alpha=0.05, task=LABELS).predict([frame, frame])
+    assert [part.name for part in parts] == ["u", "v"]
+
+
+def test_names_that_polars_cannot_hold_are_numbered():
+    X, Y = data()
+    twice = fastmtl.fit(X, given(Y, "pandas", "uuv"), alpha=0.05)
+    assert twice.predict(given(X, "polars")).columns == ["0", "1", "2"]
+
+
+def test_designs_of_several_kinds_give_numpy_coefficients_and_predictions_each_in_its_own():
+    X, Y = data()
+    mixed = [given(X, "pandas"), X]
+    result = fastmtl.fit([given(X, "polars"), given(X, "pandas")], list(Y.T[:2]), alpha=0.05)
+    assert type(result) is fastmtl.FitResult
+    assert [kind_of(Z) for Z in result.predict(mixed)] == ["pandas", None]
+
+
+def test_predictions_for_a_jax_array_of_32_bits_are_of_32_bits():
+    pytest.importorskip("jax", reason="jax is not installed")
+    X, Y = data()
+    result = fastmtl.fit(X, Y, alpha=0.05)
+    Z = result.predict(jax_array(X.astype(np.float32)))
+    assert Z.dtype == np.float32
+    np.testing.assert_allclose(Z, result.predict(X), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -316,6 +417,8 @@ def test_nothing_is_imported_that_the_caller_has_not(kind):
         print(sorted(new & others - {{{kind!r}}}))
         """
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
