@@ -43,12 +43,7 @@ def as_ndarray(A: Any, name: str) -> np.ndarray:
     ValueError
         Ragged nested lists.
     """
-    if isinstance(A, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} is a masked array; pass {name}.filled(nan) for gaps in Y, or drop the masked rows"
-        )
-    if is_sparse(A):
-        raise TypeError(f"{name} is sparse, a dense array was expected; pass {name}.toarray()")
+    check_dense(A, name)
     if not isinstance(A, np.ndarray):
         A = read(A, name)
     if A.dtype.kind not in "biuf":
@@ -56,6 +51,17 @@ def as_ndarray(A: Any, name: str) -> np.ndarray:
             f"{name} has dtype {A.dtype}, a real numeric dtype was expected; convert it, e.g. {name}.astype(float)"
         )
     return A
+
+
+def check_dense(A: Any, name: str) -> None:
+    """Raise a TypeError for a masked or sparse array: NumPy would lose the mask, or take the matrix for one object."""
+    if any(isinstance(part, np.ma.MaskedArray) for part in (A if isinstance(A, (list, tuple)) else [A])):
+        remedy = f"{name}.filled(nan) for gaps" if name.startswith("Y") else f"{name}.filled(value)"
+        raise TypeError(
+            f"{name} is a masked array, and masks are not read; pass {remedy}, or leave the masked rows out"
+        )
+    if is_sparse(A):
+        raise TypeError(f"{name} is sparse, a dense array was expected; pass {name}.toarray()")
 
 
 def compute_dtype(dtype: np.dtype) -> np.dtype:

@@ -181,10 +181,10 @@ def _open_shared(data: Data, options: Options) -> Opened:
     several = isinstance(loss, (list, tuple))
     if not several and isinstance(resolve(loss), Squared):
         targets, is_1d = read_targets(Y, design.n, gaps=True)
-        columns = list(targets.T)
+        columns, called = list(targets.T), ["Y"] if is_1d else [f"Y[:, {t}]" for t in range(targets.shape[1])]
     else:
         targets = None
-        columns, is_1d = read_columns(Y, design.n, len(loss) if several else None)
+        columns, called, is_1d = read_columns(Y, design.n, len(loss) if several else None)
     losses = read_losses(loss, len(columns))
     weights = read_sample_weight(data.sample_weight, design.n, len(columns))
     place, design = _placed(design, options.backend, len(columns), options.kind, made)
@@ -206,7 +206,6 @@ def _open_shared(data: Data, options: Options) -> Opened:
         counts = np.full(targets.shape[1], observed)
         return Opened(problem, divisor, features, names, is_1d, counts, place, tasks)
     c = read_task_weight(options.task_weight, len(columns))
-    called = ["Y"] if is_1d else [f"Y[:, {t}]" for t in range(len(columns))] if names is None else names
     reader = Reader(losses, c, options.scale, called)
     read = [
         reader.target(
@@ -355,19 +354,25 @@ def as_design(X: Any, name: str = "X", least: int = 1) -> Design:
             raise TypeError(
                 f"{name} has dtype {X.dtype}, a real numeric dtype was expected; convert it, e.g. {name}.astype(float)"
             )
+        _check_matrix(X, name)
         X = X if X.format in ("csc", "csr") else X.tocsc()
         _check_indices(X, name)
     else:
         X = _device_input(X) if is_on_device(X) else as_ndarray(X, name)
-    if X.ndim != 2:
-        raise ValueError(
-            f"{name} has {X.ndim} dimension(s), two were expected: (samples, features); reshape it, e.g. {name}[:, None]"
-        )
+        _check_matrix(X, name)
     if X.shape[0] < least or X.shape[1] == 0:
         raise ValueError(f"{name} has shape {tuple(X.shape)}; at least one sample and one feature are needed")
     if is_sparse(X):
         return SparseDesign(X)
     return DenseDesign(X) if isinstance(X, np.ndarray) else DeviceDesign(X, gpu_module())
+
+
+def _check_matrix(X: Any, name: str) -> None:
+    if X.ndim != 2:
+        remedy = f"; for a single feature pass {name}.reshape(-1, 1)" if X.ndim == 1 else ""
+        raise ValueError(
+            f"{name} has shape {tuple(X.shape)}, a matrix (samples, features) was expected{remedy}"
+        )
 
 
 def _device_input(X: Any) -> Any:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._arrays import as_ndarray, is_sparse
+from ._arrays import as_ndarray, check_dense, is_sparse
+from ._kinds import FRAMES, kind_of, not_numbers, read
 from .backend import host_array, is_on_device
 
 
@@ -26,12 +27,63 @@ def to_host(A: Any) -> Any:
     return host_array(A) if is_on_device(A) else A
 
 
+def as_values(A: Any, name: str) -> np.ndarray:
+    """Targets or labels of any kind and type as a NumPy array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Masked, sparse or ragged arrays, and what NumPy cannot hold.
+    """
+    check_dense(A, name)
+    A = A.compute() if kind_of(A) == "dask" else to_host(A)
+    has_words = kind_of(A) in FRAMES and hasattr(A, "to_numpy") and not_numbers(A)
+    return np.asarray(A) if has_words else read(A, name)
+
+
+def read_labels(labels: Any, name: str, n: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct labels (K,), sorted, and the place (n,) among them of every sample's.
+
+    Raises
+    ------
+    ValueError
+        Another shape, or a sample without a label.
+    TypeError
+        Labels of types that have no common order.
+    """
+    values = as_values(labels, name)
+    if values.ndim != 1 or (n is not None and len(values) != n):
+        expected = "(samples,)" if n is None else f"({n},)"
+        raise ValueError(
+            f"{name} has shape {values.shape}, {expected} was expected: the label of every sample"
+        )
+    missing = (
+        [at for at, value in enumerate(values) if is_missing(value)] if values.dtype.kind in "fO" else []
+    )
+    if missing:
+        raise ValueError(f"{name} holds {values[missing[0]]} at [{missing[0]}]; every sample needs a label")
+    try:
+        return np.unique(values, return_inverse=True)
+    except TypeError:
+        types = sorted({type(value).__name__ for value in values})
+        raise TypeError(
+            f"{name} holds labels of types {', '.join(types)}, which have no common order; use one type"
+        ) from None
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a label is none: None, NaN, inf, or the NA of pandas."""
+    if isinstance(value, (float, np.floating)):
+        return not np.isfinite(value)
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
 def read_data(X: Any, Y: Any, sample_weight: Any, offset: Any, task: Any) -> Data:
     """Tell the three forms of data apart.
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         Lists that do not match, or task labels that do not.
     """
     if task is not None:
@@ -74,14 +126,7 @@ def _by_label(X: Any, Y: Any, sample_weight: Any, offset: Any, task: Any) -> Dat
     if table.ndim != 2:
         raise ValueError(f"X has {table.ndim} dimension(s), two were expected: (samples, features)")
     n = table.shape[0]
-    labels = np.asarray(task.to_numpy() if hasattr(task, "to_numpy") else task)
-    if labels.shape != (n,):
-        raise ValueError(
-            f"task has shape {labels.shape}, ({n},) was expected: the label of the task of every row of X"
-        )
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise ValueError("task holds NaN or inf; every row needs the label of its task")
-    names, place = np.unique(labels, return_inverse=True)
+    names, place = read_labels(task, "task", n)
     order = np.argsort(place, kind="stable")
     ends = np.concatenate([[0], np.cumsum(np.bincount(place, minlength=len(names)))])
     rows: list[Any] = [order[low:high] for low, high in zip(ends[:-1], ends[1:], strict=True)]
@@ -92,7 +137,7 @@ def _by_label(X: Any, Y: Any, sample_weight: Any, offset: Any, task: Any) -> Dat
     def cut(A: Any, name: str) -> list[Any]:
         if A is None:
             return [None] * len(names)
-        vector = np.asarray(A.to_numpy() if hasattr(A, "to_numpy") else to_host(A))
+        vector = as_values(A, name)
         if vector.shape not in ((n,), (n, 1)):
             raise ValueError(f"{name} has shape {vector.shape}, ({n},) was expected beside task labels")
         return [vector.reshape(n)[r] for r in rows]

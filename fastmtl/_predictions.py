@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ._arrays import as_ndarray, feature_names, is_sparse
-from ._given import is_list_of_designs, to_host
-from ._kinds import FRAMES, TENSORS, kind_of, not_numbers, read, shaped_like
+from ._given import as_values, is_list_of_designs, to_host
+from ._kinds import kind_of, shaped_like
 from ._tasks import TaskColumns
 from .backend import ON_DEVICE, device_array, is_on_device, library_of, like
 
@@ -53,14 +53,6 @@ def linear_parts(fit: FitResult, X: Any) -> list[np.ndarray]:
         return [_linear(fit, to_host(x), one.columns) for one, x in _paired(fit, X)]
     Z = _linear(fit, to_host(X), slice(None))
     return [Z[:, one.columns] for one in fit.tasks]
-
-
-def as_values(A: Any, name: str) -> np.ndarray:
-    """Targets or labels of any kind and type as a NumPy array."""
-    A = to_host(A)
-    kind = kind_of(A)
-    is_read = kind in TENSORS or (kind in FRAMES and not not_numbers(A))
-    return read(A, name) if is_read else np.asarray(A)
 
 
 def _paired(fit: FitResult, X: Any) -> zip[tuple[TaskColumns, Any]]:

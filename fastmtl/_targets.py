@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._arrays import Array, as_ndarray, check_finite
+from ._given import as_values
 from .losses import Loss, resolve
 from .task_problem import Part
 
@@ -148,8 +149,8 @@ def read_targets(Y: Any, n: int, *, gaps: bool) -> tuple[Array, bool]:
     return (out[:, None] if Y.ndim == 1 else out), Y.ndim == 1
 
 
-def read_columns(Y: Any, n: int, losses: int | None) -> tuple[list[Array], bool]:
-    """Targets as one raw vector a task, classes of any kind among them, and whether they came as a vector.
+def read_columns(Y: Any, n: int, losses: int | None) -> tuple[list[Array], list[str], bool]:
+    """Targets as one raw vector a task, classes of any kind among them, their names in errors, and whether Y is a vector.
 
     Parameters
     ----------
@@ -164,32 +165,37 @@ def read_columns(Y: Any, n: int, losses: int | None) -> tuple[list[Array], bool]
         and len(Y) == losses
         and all(np.ndim(y) == 1 for y in Y)
     ):
-        columns = [as_vector(y, f"Y[{t}]") for t, y in enumerate(Y)]
-        is_1d = False
+        names, raw, is_1d = [f"Y[{t}]" for t in range(len(Y))], list(Y), False
     else:
-        table: Any = Y if hasattr(Y, "columns") else np.asarray(Y)
-        is_1d = np.ndim(table) == 1
-        if np.ndim(table) not in (1, 2) or (np.ndim(table) == 2 and not np.shape(table)[1]):
-            raise ValueError(f"Y has shape {np.shape(table)}; (samples,) or (samples, tasks) was expected")
-        if is_1d:
-            columns = [as_vector(table, "Y")]
-        elif hasattr(table, "columns"):
-            columns = [as_vector(table[name], f"Y[{str(name)!r}]") for name in table.columns]
-        else:
-            columns = [as_vector(table[:, t], f"Y[:, {t}]") for t in range(table.shape[1])]
-    for t, y in enumerate(columns):
+        names, raw, is_1d = _table_columns(Y)
+    columns = [as_vector(y, name) for name, y in zip(names, raw, strict=True)]
+    for name, y in zip(names, columns, strict=True):
         if len(y) != n:
-            raise ValueError(f"Y has {len(y)} rows in task {t}, X has {n}; rows are samples and must match")
-    return columns, is_1d
+            raise ValueError(f"{name} has {len(y)} rows, X has {n}; rows are samples and must match")
+    return columns, names, is_1d
+
+
+def _table_columns(Y: Any) -> tuple[list[str], list[Any], bool]:
+    """What errors call the columns of an array or frame of targets, the columns, and whether Y is a vector."""
+    if hasattr(Y, "columns"):
+        names = [f"Y[{str(name)!r}]" for name in Y.columns]
+        # A name may stand twice in pandas.
+        raw = [Y.iloc[:, t] if hasattr(Y, "iloc") else Y[name] for t, name in enumerate(Y.columns)]
+    else:
+        table = as_values(Y, "Y")
+        if table.ndim == 1:
+            return ["Y"], [table], True
+        if table.ndim != 2:
+            raise ValueError(f"Y has shape {table.shape}; (samples,) or (samples, tasks) was expected")
+        names, raw = [f"Y[:, {t}]" for t in range(table.shape[1])], list(table.T)
+    if not names:
+        raise ValueError("Y has no column; at least one task is needed")
+    return names, raw, False
 
 
 def as_vector(y: Any, name: str) -> Array:
     """A raw vector of targets, labels of any kind among them."""
-    if isinstance(y, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} is a masked array; pass {name}.filled(nan) for gaps, or drop the masked rows"
-        )
-    y = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    y = as_values(y, name)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:

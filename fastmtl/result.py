@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ._given import is_list_of_designs
+from ._given import as_values, is_list_of_designs
 from ._low_rank import LowRank, decompose
-from ._predictions import as_values, linear_parts, predictions, response, unturned
+from ._predictions import linear_parts, predictions, response, unturned
 from ._scores import score_task
 from ._status import Status
 from ._tasks import TaskColumns

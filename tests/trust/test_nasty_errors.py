@@ -90,6 +90,12 @@ def not_finite() -> Iterator[tuple[str, str, Callable[[], Any]]]:
 def wrong_shapes() -> Iterator[tuple[str, str, Callable[[], Any]]]:
     yield "X_scalar", "X", lambda: fit(3.0)
     yield "X_vector", "X", lambda: fit(X[:, 0])
+    yield "X_vector-remedy", r"X\.reshape\(-1, 1\)", lambda: fit(X[:, 0])
+    yield (
+        "X_3d-shape",
+        r"features\) was expected$",
+        lambda: fit(X[:, :, None]),
+    )
     yield "X_3d", "X", lambda: fit(X[:, :, None])
     yield "X_no_rows", "X", lambda: fit(X[:0], Y[:0])
     yield "X_no_columns", "X", lambda: fit(X[:, :0])
@@ -148,11 +154,57 @@ def wrong_types() -> Iterator[tuple[str, str, Callable[[], Any]]]:
         yield f"{name}_bytes", name, lambda A=A, f=put_in: f(A.astype(bytes))
         yield f"{name}_structured", name, lambda f=put_in: f(structured)
         yield f"{name}_masked", name, lambda A=A, f=put_in: f(np.ma.masked_greater(A, 1.0))
+        yield (
+            f"{name}_masked_row",
+            name,
+            lambda A=A, f=put_in: f([np.ma.masked_greater(row, 1.0) for row in A]),
+        )
         yield f"{name}_dates", name, lambda A=A, f=put_in: f(A.astype("datetime64[s]"))
         yield f"{name}_None", name, lambda f=put_in: f(None)
         yield f"{name}_dict", name, lambda A=A, f=put_in: f({"a": A})
         yield f"{name}_words", name, lambda f=put_in: f("data.csv")
         yield f"{name}_generator", name, lambda A=A, f=put_in: f(row for row in A)
+    for loss in ("logistic", "multinomial", "huber", "poisson", ["squared"] * 3):
+        wide = isinstance(loss, list)
+        masked = np.ma.masked_equal(BINARY.astype(float) if wide else BINARY[:, 0], 1)
+        some = sp.csr_matrix(BINARY if wide else BINARY[:, :1])
+        yield f"Y_masked-{loss}", "Y is a masked array", lambda A=masked, loss=loss: fit(Y=A, loss=loss)
+        yield f"Y_sparse-{loss}", "Y is sparse", lambda A=some, loss=loss: fit(Y=A, loss=loss)
+    masked = np.ma.masked_greater(Y, 1.0)
+    names = np.arange(40) % 2
+    yield "X_masked-remedy", r"X\.filled\(value\)", lambda: fit(np.ma.masked_greater(X, 1.0))
+    yield "Y_masked-remedy", r"Y\.filled\(nan\) for gaps", lambda: fit(Y=masked)
+    yield "Y_masked-task", "Y is a masked array", lambda: fit(Y=masked[:, 0], task=names)
+    yield "Y_masked-list", r"Y\[1\] is a masked array", lambda: fit([X, X], [Y[:, 0], masked[:, 1]])
+    yield (
+        "Y_masked-losses",
+        r"Y\[1\] is a masked array",
+        lambda: fit(Y=[Y[:, 0], masked[:, 1]], loss=["huber"] * 2),
+    )
+    yield (
+        "Y_words_in_a_list",
+        r"Y\[1\] ",
+        lambda: fit(Y=[Y[:, 0], ["a", "b"] * 20], loss=["squared", "logistic"]),
+    )
+    yield "Y_words_in_a_frame", r"Y\['a'\] ", lambda: fit(Y=_words(), loss=["logistic", "multinomial"])
+    yield (
+        "sample_weight_masked",
+        "sample_weight",
+        lambda: fit(sample_weight=np.ma.masked_less(np.ones(40), 0)),
+    )
+    yield (
+        "sample_weight_masked-task",
+        "sample_weight",
+        lambda: fit(Y=Y[:, 0], task=names, sample_weight=np.ma.masked_less(np.ones(40), 0)),
+    )
+    yield "task_masked", "task is a masked array", lambda: fit(Y=Y[:, 0], task=np.ma.masked_equal(names, 1))
+    yield "task_None", r"task holds None at \[0\]", lambda: fit(Y=Y[:, 0], task=[None] * 40)
+    yield (
+        "task_mixed",
+        "task holds labels of types",
+        lambda: fit(Y=Y[:, 0], task=np.array([1, "a"] * 20, dtype=object)),
+    )
+    yield "X_1d-sparse", r"X has shape \(40,\)", lambda: fit(sp.coo_array(X[:, 0]))
     yield "X_sparse_complex", "X", lambda: fit(sp.csr_matrix(X + 0j))
     yield "Y_sparse", "Y", lambda: fit(Y=sp.csr_matrix(Y))
     yield "X_frame_of_words", "X", lambda: fit(_words())
