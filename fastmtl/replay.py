@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ._archive import read_arrays
 from ._arrays import is_sparse
 from ._version import __version__
 from .losses import NAMED as LOSSES
@@ -81,11 +82,10 @@ def load_problem(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     ValueError
         The file holds something else.
     """
-    with np.load(path, allow_pickle=False) as file:
-        header = json.loads(str(file["header"])) if "header" in file else {}
-        if header.get("kind") != "problem" or header.get("format") != FORMAT:
-            raise ValueError(f"{path} holds no problem of format {FORMAT}; fastmtl.dump_problem writes them")
-        arrays = {name: file[name] for name in file.files if name != "header"}
+    arrays = read_arrays(path)
+    header = json.loads(str(arrays.pop("header", "{}")))
+    if header.get("kind") != "problem" or header.get("format") != FORMAT:
+        raise ValueError(f"{path} holds no problem of format {FORMAT}; fastmtl.dump_problem writes them")
     arguments = {name: _restored(header[name], name, arrays) for name in ("X", "Y")}
     arguments["penalty"] = _made(header["penalty"], PENALTIES)
     for name, value in header["settings"].items():

@@ -18,7 +18,7 @@ KERNELS = ROOT / "kernels" / "fastmtl_kernels"
 
 LAYERS = [
     {"fastmtl_kernels"},
-    {"_version", "_kinds"},
+    {"_version", "_kinds", "_archive", "_settings"},
     {"_status", "_arrays", "_progress", "_cost", "_threads"},
     {"backend"},
     {"designs", "losses", "penalties"},

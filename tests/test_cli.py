@@ -114,11 +114,85 @@ def test_csv_reads_alike_with_and_without_pandas(has_pandas, data, tmp_path, mon
     assert (found.features, found.tasks) == (NAMES, TASKS[::-1])
 
 
-def test_parquet_without_pandas_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)
+DAMAGE = {
+    "empty": lambda whole: b"",
+    "noise": lambda whole: np.random.default_rng(0).bytes(4096),
+    "other": lambda whole: b"hello, world\n1\n",
+    "head": lambda whole: whole[:10],
+    "half": lambda whole: whole[: len(whole) // 2],
+}
+
+
+HARMFUL = [(kind, damage) for kind in ("npz", "npy", "mat", "parquet", "csv") for damage in DAMAGE]
+HARMFUL.remove(("csv", "half"))  # half a table is one
+
+
+@pytest.mark.parametrize(("kind", "damage"), HARMFUL)
+@pytest.mark.parametrize("has_pandas", [True, False])
+def test_a_damaged_file_is_told_in_a_sentence(kind, damage, has_pandas, data, tmp_path, monkeypatch, capsys):
+    """Each reader has errors of its own, of zip files, of an early end, of SciPy, of Arrow."""
+    X, Y = data
+    words = write(kind, tmp_path, X, Y)
+    if not has_pandas:
+        monkeypatch.setitem(sys.modules, "pandas", None)
+    file = Path(words[0])
+    file.write_bytes(DAMAGE[damage](file.read_bytes()))
+    assert cli.main(["fit", *words, "--alpha", "0.1"]) == cli.FAILED
+    said = capsys.readouterr().err
+    assert said.startswith("fastmtl: ") and len(said.splitlines()) == 1
+    assert str(file) in said
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_problem_is_told_in_a_sentence(damage, data, tmp_path, capsys):
+    file = tmp_path / "case.npz"
+    fastmtl.dump_problem(file, *data, alpha=0.1)
+    file.write_bytes(DAMAGE[damage](file.read_bytes()))
+    assert cli.main(["replay", str(file)]) == cli.FAILED
+    said = capsys.readouterr().err
+    assert said.startswith(f"fastmtl: {file}") and len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("hidden", ["pandas", "pyarrow"])
+def test_parquet_says_what_to_install(hidden, data, tmp_path, monkeypatch):
+    """pandas alone cannot read it either."""
+    pytest.importorskip("pandas")
+    monkeypatch.setitem(sys.modules, hidden, None)
     (tmp_path / "a.parquet").write_bytes(b"")
-    with pytest.raises(ImportError, match="pandas"):
+    with pytest.raises(ImportError, match="pip install pandas pyarrow"):
         read_problem([str(tmp_path / "a.parquet")], targets="1")
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_parquet_of_every_kind_of_number(library, tmp_path):
+    """Truth, whole numbers and halves, with gaps where there are; anything else is named."""
+    frames, _ = pytest.importorskip(library), pytest.importorskip("pyarrow")
+    columns = {"a": [True, False], "b": [1, None], "c": [0.5, 1.5]}
+    write = "to_parquet" if library == "pandas" else "write_parquet"
+    getattr(frames.DataFrame(columns), write)(tmp_path / "a.parquet")
+    found = read_problem([str(tmp_path / "a.parquet")], targets="b")
+    np.testing.assert_array_equal(found.X, [[1.0, 0.5], [0.0, 1.5]])
+    np.testing.assert_array_equal(found.Y, [[1.0], [np.nan]])
+    getattr(frames.DataFrame({**columns, "d": ["x", "y"]}), write)(tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=r"a\.parquet: d hold no numbers"):
+        read_problem([str(tmp_path / "a.parquet")], targets="b")
+
+
+@pytest.mark.parametrize("has_pandas", [True, False])
+def test_the_last_columns_are_taken_by_place(has_pandas, tmp_path, monkeypatch):
+    """Two columns of one name: the first of them was read twice as Y, and the second left among the features."""
+    if has_pandas:
+        pytest.importorskip("pandas")
+    else:
+        monkeypatch.setitem(sys.modules, "pandas", None)
+    file = tmp_path / "a.csv"
+    file.write_text("x,u,u\n1,2,3\n4,5,6\n")
+    found = read_problem([str(file)], targets="2")
+    np.testing.assert_array_equal(found.X, [[1.0], [4.0]])
+    np.testing.assert_array_equal(found.Y, [[2.0, 3.0], [5.0, 6.0]])
+    for targets in ("x,x", *([] if has_pandas else ["u"])):  # pandas gives the second u another name
+        with pytest.raises(ValueError, match="more than once"):
+            read_problem([str(file)], targets=targets)
 
 
 def test_an_empty_cell_is_a_gap(tmp_path, monkeypatch):
@@ -129,6 +203,20 @@ def test_an_empty_cell_is_a_gap(tmp_path, monkeypatch):
         np.testing.assert_array_equal(
             read_problem([str(tmp_path / "a.csv")], targets="b").Y, [[np.nan], [3.0]]
         )
+
+
+def test_a_newer_matlab_file_is_named(tmp_path):
+    """Version 7.3 is HDF5 behind a header of 128 bytes."""
+    (tmp_path / "new.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(512))
+    with pytest.raises(ValueError, match=r"new\.mat.*-v7"):
+        read_problem([str(tmp_path / "new.mat")])
+
+
+def test_one_array_is_no_problem(tmp_path, capsys):
+    with (tmp_path / "case.npz").open("wb") as file:
+        np.save(file, np.ones(3))
+    assert cli.main(["replay", str(tmp_path / "case.npz")]) == cli.FAILED
+    assert "it holds one array" in capsys.readouterr().err
 
 
 def test_cell_arrays_are_one_design_a_task(tmp_path):

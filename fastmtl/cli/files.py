@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._archive import read_arrays, reading
+
 SUFFIXES = (".npz", ".npy", ".csv", ".parquet", ".mat")
 PARTS = ("data", "indices", "indptr", "shape")
 """Arrays of a sparse matrix in a `.npz` file; `format` may say csr (the default) or csc."""
@@ -84,7 +86,8 @@ def _single(file: Path, name: str) -> tuple[Any, list[str] | None]:
     """The one array of a file, and the names of its columns."""
     kind = _suffix(file)
     if kind == ".npy":
-        return np.load(file, mmap_mode="r", allow_pickle=False), None
+        with reading(file):
+            return np.load(file, mmap_mode="r", allow_pickle=False), None
     if kind in (".csv", ".parquet"):
         table = _table(file, kind)
         return table.values, table.columns
@@ -107,17 +110,14 @@ def _suffix(file: Path) -> str:
 
 def _arrays(file: Path, kind: str) -> Mapping[str, Any]:
     if kind == ".npz":
-        try:
-            with np.load(file, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except ValueError as error:
-            raise ValueError(f"{file} cannot be read as .npz: {error}") from error
+        return read_arrays(file)
     from scipy.io import loadmat
 
-    try:
-        found = loadmat(file)
-    except NotImplementedError as error:
-        raise ValueError(f"{file} is a MATLAB 7.3 file, which is not supported; save it with -v7") from error
+    with reading(file):
+        try:
+            found = loadmat(file)
+        except NotImplementedError:
+            raise ValueError("a MATLAB 7.3 file, which is not supported; save it with -v7") from None
     return {name: _cells(value) for name, value in found.items() if not name.startswith("__")}
 
 
@@ -157,27 +157,24 @@ def _names(arrays: Mapping[str, Any], key: str) -> list[str] | None:
 def _table(file: Path, kind: str) -> Table:
     try:
         import pandas
-    except ImportError:
+
+        with reading(file):
+            frame = pandas.read_csv(file) if kind == ".csv" else pandas.read_parquet(file)
+    except ImportError:  # of pandas, or of pyarrow by pandas
         if kind == ".csv":
             return _plain_csv(file)
         raise ImportError(
             f"{file}: reading .parquet needs pandas and pyarrow; pip install pandas pyarrow"
         ) from None
-    try:
-        frame = pandas.read_csv(file) if kind == ".csv" else pandas.read_parquet(file)
-    except pandas.errors.EmptyDataError as error:
-        raise ValueError(f"{file} is empty; a header line and numbers were expected") from error
-    except pandas.errors.ParserError as error:
-        raise ValueError(f"{file} cannot be read as a table: {str(error).strip()}") from error
     texts = [str(name) for name in frame.columns if not pandas.api.types.is_numeric_dtype(frame[name])]
     if texts:
-        raise ValueError(f"{file}: {_some(texts)} hold text; encode them as numbers or drop them")
+        raise ValueError(f"{file}: {_some(texts)} hold no numbers; encode them as numbers or drop them")
     return Table(frame.to_numpy(dtype=np.float64), [str(name) for name in frame.columns])
 
 
 def _plain_csv(file: Path) -> Table:
     """A table without pandas: a header line, then numbers; an empty cell is NaN."""
-    with file.open(newline="", encoding="utf-8-sig") as text:
+    with reading(file), file.open(newline="", encoding="utf-8-sig") as text:
         rows = [row for row in csv.reader(text) if row]
     if not rows:
         raise ValueError(f"{file} is empty; a header line and numbers were expected")
@@ -210,15 +207,26 @@ def _split(table: Table, file: Path, targets: str | None) -> Data:
         count = int(wanted[0])
         if not 0 < count < len(columns):
             raise ValueError(f"--targets {count} does not leave a feature: {file} has {len(columns)} columns")
-        wanted = columns[-count:]
-    missing = [name for name in wanted if name not in columns]
-    if missing or not wanted:
-        raise ValueError(f"{file} has no column {_some(missing)}; it has {_some(columns)}")
-    at = [columns.index(name) for name in wanted]
+        at = list(range(len(columns) - count, len(columns)))
+    else:
+        at = _places(wanted, columns, file)
     rest = [j for j in range(len(columns)) if j not in set(at)]
     if not rest:
         raise ValueError(f"--targets takes every column of {file}; at least one feature must be left")
-    return Data(table.values[:, rest], table.values[:, at], [columns[j] for j in rest], wanted)
+    return Data(
+        table.values[:, rest], table.values[:, at], [columns[j] for j in rest], [columns[j] for j in at]
+    )
+
+
+def _places(wanted: list[str], columns: list[str], file: Path) -> list[int]:
+    """Where the columns named are, each of them once."""
+    missing = [name for name in wanted if name not in columns]
+    if missing or not wanted:
+        raise ValueError(f"{file} has no column {_some(missing)}; it has {_some(columns)}")
+    repeated = [name for name in dict.fromkeys(wanted) if columns.count(name) > 1 or wanted.count(name) > 1]
+    if repeated:
+        raise ValueError(f"--targets names {_some(repeated)}, which {file} or --targets has more than once")
+    return [columns.index(name) for name in wanted]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,0 +1,46 @@
+"""Files of arrays, whole or damaged."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def reading(file: Any) -> Iterator[None]:
+    """Turn whatever a damaged file makes its reader raise into one sentence with the name of the file.
+
+    Raises
+    ------
+    ValueError
+        The body raised anything but a lack of memory or of a package, or what the system says of files (with an `errno`).
+    """
+    try:
+        yield
+    except Exception as error:  # zip, zlib, csv, SciPy and Arrow each have errors of their own
+        if isinstance(error, (ImportError, MemoryError)) or getattr(error, "errno", None):
+            raise
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ValueError(f"{file} cannot be read: {reason}") from error
+
+
+def read_arrays(file: Any) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file by name.
+
+    Raises
+    ------
+    ValueError
+        A damaged file, or one of another kind.
+    OSError
+        A file that is not there or may not be read.
+    """
+    # NumPy leaves a file that it opened itself open when it is damaged.
+    with reading(file), open(file, "rb") as source:
+        archive = np.load(source, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise ValueError("it holds one array, not arrays with names")
+        with archive:
+            return {name: archive[name] for name in archive.files}
