@@ -103,7 +103,8 @@ class ResidualForm:
         self.columns = kernels.prepare_columns(data, shrink, coef.shape[1])
         self._data = data
         self.has_second_order = isinstance(data, np.ndarray)
-        self.residual = np.array(residual, order="F")
+        # Compiled sweeps of few tasks read whole columns, BLAS updates whole rows.
+        self.residual = np.array(residual, order="F" if coef.shape[1] < FEW else "C")
         self.coef = np.array(coef, order="C")
         self.target = target
         self.constant = 0.5 * float(np.vdot(target, target))

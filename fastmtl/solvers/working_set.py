@@ -29,7 +29,11 @@ MAX_EPOCHS = 20_000
 NEAR = 0.99
 GROWTH = 2.0
 ROUGH = 0.03
-"""Share of the global gap that a working set is solved to while it is still growing."""
+"""Share of the global gap that a working set is solved to while it is still growing..."""
+ROUGH_CHEAP = 1e-6
+"""...and where sweeps over it cost next to nothing."""
+LARGE_SHARE = 0.9
+"""Share of the tolerance left to a working set on which further epochs cost more than another look at all features."""
 TINY = 20_000
 """Size p * max(n, p) up to which one descent on all columns is cheaper than choosing among them."""
 
@@ -185,7 +189,8 @@ class _Run:
         """Move to another strength of the same penalty, keeping the iterate and everything known about it.
 
         The sequential strong rule (Tibshirani et al. 2012) lets in the blocks whose score may pass the bound if scores move
-        no faster than the strength.
+        no faster than the strength; where they are so many that sweeps over them cost more than another look at all features,
+        those above the bound come first.
         """
         before = self.problem
         kept = {name: before.__dict__[name] for name in WHILE_POSITIVE if name in before.__dict__}
@@ -217,7 +222,7 @@ class _Run:
         """Certify, choose, descend, repeat."""
         settings, problem = self.settings, self.problem
         eps = float(np.finfo(problem.design.dtype).eps)
-        best, rounds, share = np.inf, 0, INNER_SHARE
+        best, rounds, strictness = np.inf, 0, 1.0
         while True:
             check = self._certify()
             if not self.met:
@@ -239,11 +244,12 @@ class _Run:
                 return self._outcome(check, status, self.iteration)
             self.iteration += 1
             if not self._choose(check):
-                share *= 0.1
-            target = share * settings.tol
-            if rounds == 0 and not self._is_cheap() and len(self.blocks) < self.n_usable:
+                strictness *= 0.1
+            cheap = self._is_cheap(len(self.rows))
+            target = strictness * settings.tol * (INNER_SHARE if cheap else LARGE_SHARE)
+            if rounds == 0 and len(self.blocks) < self.n_usable:
                 # Features are still missing: a rough answer will do.
-                target = max(target, ROUGH * gap)
+                target = max(target, gap * (ROUGH_CHEAP if cheap else ROUGH))
             self._descend(check, target * problem.null_value / problem.unit)
 
     def _certify(self) -> Check:
@@ -288,6 +294,8 @@ class _Run:
             else np.zeros(0, dtype=bool)
         )
         violators = np.flatnonzero((scores > self.rule) & ~inside)
+        if self.rule < 1.0 and not self._is_cheap(int(used.sum()) + len(violators)):
+            violators = violators[scores[violators] > 1.0]
         self.rule = 1.0
         limit = max(int(GROWTH * used.sum()), self._first_size() * len(scores) // self.problem.design.p)
         if len(scores) * max(self.problem.design.n, len(scores)) <= TINY:
@@ -314,9 +322,9 @@ class _Run:
         """So many blocks that their Gram matrix costs a tenth of one product with X (which no t < 8 makes cheaper)."""
         return max(20, int(np.sqrt(0.2 * self.problem.design.p * max(self.problem.n_tasks, 8))))
 
-    def _is_cheap(self) -> bool:
-        """Whether a thorough descent on the working set costs less than one product with X."""
-        return 8 * len(self.rows) ** 2 <= self.problem.design.n * self.problem.design.p
+    def _is_cheap(self, s: int) -> bool:
+        """Whether a thorough descent on s features costs less than one product with X."""
+        return 8 * s * s <= self.problem.design.n * self.problem.design.p
 
     def _move(self, blocks: Array) -> None:
         """Move to another working set, coefficients carried over."""

@@ -19,6 +19,9 @@ xp: Any = np
 
 PANEL_ROWS = 64
 """Rows of a chunk: its Gram matrix (32 KiB) and the moves of 50 tasks stay in the L1/L2 caches."""
+LEAST_ROWS = 32
+SMALL_PRODUCT = 1 << 20
+"""Size m n k up to which OpenBLAS multiplies matrices as they lie, a third faster than through packed copies."""
 FEW_TASKS = 8
 """Below this many tasks a matrix product has too few columns to pay for leaving compiled code."""
 PASSES = 3
@@ -63,20 +66,26 @@ def block_curvature(gram: Any, ptr: Any) -> Any:
     )
 
 
-def _chunks(ptr: Any) -> list[tuple[int, int]]:
-    """Runs of whole blocks of about `PANEL_ROWS` rows, as block ranges."""
+def _panel_rows(n: int, t: int) -> int:
+    """Rows of a chunk, a multiple of 16, whose products with the (n, t) residual are small if that leaves enough of them."""
+    rows = SMALL_PRODUCT // (n * t) // 16 * 16
+    return rows if LEAST_ROWS <= rows < PANEL_ROWS else PANEL_ROWS
+
+
+def _chunks(ptr: Any, rows: int) -> list[tuple[int, int]]:
+    """Runs of whole blocks of about `rows` rows, as block ranges."""
     out, first = [], 0
     while first < len(ptr) - 1:
-        last = int(np.searchsorted(ptr, ptr[first] + PANEL_ROWS, side="right")) - 1
+        last = int(np.searchsorted(ptr, ptr[first] + rows, side="right")) - 1
         last = max(last, first + 1)
         out.append((first, last))
         first = last
     return out
 
 
-def _panels(ptr: Any, gram_of: Any) -> tuple[Panel, ...]:
+def _panels(ptr: Any, gram_of: Any, rows: int = PANEL_ROWS) -> tuple[Panel, ...]:
     panels = []
-    for first, last in _chunks(ptr):
+    for first, last in _chunks(ptr, rows):
         low, high = int(ptr[first]), int(ptr[last])
         gram = gram_of(low, high)
         panels.append(Panel(low, high, first, last, gram, block_curvature(gram, ptr[first : last + 1] - low)))
@@ -90,7 +99,8 @@ def prepare_columns(data: Any, shrink: BlockShrink, t: int) -> Columns:
         squares = np.einsum("ij,ij->i", data, data)
         panels = (Panel(0, len(data), 0, len(data), np.empty((0, 0)), squares),)
     else:
-        panels = _panels(shrink.ptr, lambda low, high: data[low:high] @ data[low:high].T)
+        rows = _panel_rows(data.shape[1], t)
+        panels = _panels(shrink.ptr, lambda low, high: data[low:high] @ data[low:high].T, rows)
     return Columns(data, none, none, np.zeros(len(data)), panels)
 
 
@@ -189,7 +199,7 @@ def sweep_columns(
     if t < FEW_TASKS:
         return _sweep_few(columns, residual, coef, shrink, epochs)
     work = _ChunkWork(columns.panels, shrink, t)
-    held = np.asfortranarray(residual)  # in this order BLAS updates it in place, and a quarter faster
+    held = np.ascontiguousarray(residual)
     moved = 0.0
     for _ in range(epochs):
         moved = 0.0
@@ -203,7 +213,8 @@ def sweep_columns(
                 moves = work.moves[: len(block)]  # rows that did not move are zero
             else:
                 block, moves = block[touched], work.moves[touched]
-            held = dgemm(-1.0, block.T, moves.T, 1.0, held, trans_b=1, overwrite_c=1)
+            # Transposed it is in the order of BLAS, which updates it in place.
+            held = dgemm(-1.0, moves.T, block.T, 1.0, held.T, trans_b=1, overwrite_c=1).T
         if moved <= 0.0:
             break
     if held is not residual:
