@@ -181,6 +181,29 @@ def test_predictions_on_the_device_are_on_the_scale_of_the_response(on_device, l
         np.testing.assert_allclose(answer.get(), getattr(found.host, name)(X), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("loss", ["squared", "multinomial"])
+def test_lists_labels_and_models_of_numpy_arrays_are_answered_on_the_device(on_device, loss):
+    X, Y = _data(t=2)
+    Y = np.digitize(Y, [-1.0, 1.0]) if loss == "multinomial" else Y
+    there, task = on_device.xp.asarray(X), np.arange(len(X)) % 2
+    forms = [
+        (X, there, Y[:, 0], {}),
+        ([X, X[:20]], [there, there[:20]], [Y[:, 0], Y[:20, 1]], {}),
+        (X, there, Y[:, 0], {"task": task}),
+    ]
+    for plain_X, X_there, targets, extra in forms:
+        plain = fastmtl.fit(plain_X, targets, alpha=0.05, loss=loss, **extra)
+        found = fastmtl.fit(X_there, targets, alpha=0.05, loss=loss, **extra)
+        assert isinstance(found.coef, on_device.xp.ndarray)
+        for model in (plain, found):
+            answers, right = model.predict(X_there, **extra), model.predict(plain_X, **extra)
+            if not isinstance(answers, list):
+                answers, right = [answers], [right]
+            for answer, wanted in zip(answers, right, strict=True):
+                assert isinstance(answer, on_device.xp.ndarray)
+                np.testing.assert_allclose(answer.get(), wanted, rtol=1e-9, atol=1e-12)
+
+
 def test_x_on_the_device_is_never_copied_back(on_device):
     X, Y = _data(400, 30, 2)
     there = on_device.xp.asarray(X)
