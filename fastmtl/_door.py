@@ -12,6 +12,7 @@ from ._arrays import as_ndarray, feature_names, is_sparse
 from ._cost import Work
 from ._given import Data, is_list_of_designs, read_data
 from ._scaling import Scaling
+from ._settings import check_flag
 from ._standardize import deviations
 from ._targets import (
     SCALES,
@@ -147,7 +148,8 @@ def open_problem(
     if scale not in SCALES:
         raise ValueError(f"scale is {scale!r}; expected 'mean' (1/n_t, the default) or 'sum'")
     data = read_data(X, Y, sample_weight, offset, task)
-    options = Options(made, loss, task_weight, bool(fit_intercept), bool(standardize), scale, backend, kind)
+    flags = check_flag(fit_intercept, "fit_intercept"), check_flag(standardize, "standardize")
+    options = Options(made, loss, task_weight, *flags, scale, backend, kind)
     # What is not finite is reported by name, and what overflows is looked at again.
     with np.errstate(all="ignore"):
         opened = _open_own(data, options) if data.is_own else _open_shared(data, options)

@@ -17,6 +17,7 @@ from ._given import to_host
 from ._library_result import LibraryFitResult
 from ._low_rank import LowRank
 from ._scaling import Scaling, UnevenColumns, check_scores, target_exponent
+from ._settings import check_count, check_flag, check_number
 from ._status import ConvergenceWarning, Status
 from ._threads import threads_for
 from .backend import with_fallback
@@ -85,19 +86,18 @@ def problem_alpha_max(opened: Opened) -> float:
 
 
 def check_controls(
-    solver: str, tol: Any, max_iter: Any, time_limit: Any, n_threads: Any, callback: Any
+    solver: str, tol: Any, max_iter: Any, time_limit: Any, n_threads: Any, callback: Any, verbose: Any = False
 ) -> None:
     """Raise on settings of a run that make no sense."""
     if solver != "auto":
         raise ValueError(f"solver is {solver!r}; 'auto' is the only choice: the table of solvers decides")
-    if not (isinstance(tol, (int, float, np.number)) and np.isfinite(tol) and tol >= 0):
-        raise ValueError(f"tol is {tol!r}; a finite number >= 0 was expected, relative to P(0)")
-    if isinstance(max_iter, bool) or not isinstance(max_iter, (int, np.integer)) or max_iter < 0:
-        raise ValueError(f"max_iter is {max_iter!r}; a whole number >= 0 was expected")
-    if time_limit is not None and not (isinstance(time_limit, (int, float, np.number)) and time_limit >= 0):
-        raise ValueError(f"time_limit is {time_limit!r}; seconds >= 0 were expected")
-    if n_threads is not None and (not isinstance(n_threads, (int, np.integer)) or n_threads < 1):
-        raise ValueError(f"n_threads is {n_threads!r}; a whole number >= 1 was expected")
+    check_number(tol, "tol", "a finite number >= 0, relative to P(0),", lambda tol: 0 <= tol < math.inf)
+    check_count(max_iter, "max_iter", least=0)
+    check_flag(verbose, "verbose")
+    if time_limit is not None:
+        check_number(time_limit, "time_limit", "None or a number of seconds >= 0", lambda limit: limit >= 0)
+    if n_threads is not None:
+        check_count(n_threads, "n_threads")
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is {callback!r}; a callable was expected")
 

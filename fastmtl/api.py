@@ -130,7 +130,7 @@ def fit(
         The run ended before the gap reached `tol`.
     """
     started = time.perf_counter()
-    check_controls(solver, tol, max_iter, time_limit, n_threads, callback)
+    check_controls(solver, tol, max_iter, time_limit, n_threads, callback, verbose)
     opened = open_problem(
         X, Y, penalty, alpha=alpha, loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset,
         task=task, fit_intercept=fit_intercept, standardize=standardize, scale=scale, backend=backend, kind="fit",

@@ -14,6 +14,7 @@ from ._door import Opened, open_problem
 from ._library_result import LibraryFitResult
 from ._progress import progress_bar
 from ._run import as_representable, as_result, as_start, check_controls, problem_alpha_max, served
+from ._settings import check_count, check_number
 from ._status import ConvergenceWarning, FitInterrupted, Status
 from ._threads import limit_threads
 from .certificate import Certificate
@@ -185,7 +186,7 @@ def fit_path(
     Tibshirani et al. (2012), "Strong rules for discarding predictors in lasso-type problems".
     """
     started = time.perf_counter()
-    check_controls(solver, tol, max_iter, time_limit, n_threads, callback)
+    check_controls(solver, tol, max_iter, time_limit, n_threads, callback, verbose)
     opened = open_problem(
         X, Y, penalty, loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset, task=task,
         fit_intercept=fit_intercept, standardize=standardize, scale=scale, need_alpha=False, backend=backend, kind="path",
@@ -255,10 +256,8 @@ def _strengths(opened: Opened, alphas: Any, n_alphas: int, eps: float) -> np.nda
                 "alphas holds a negative, NaN or infinite value; finite numbers >= 0 were expected"
             )
         return np.sort(given)[::-1]
-    if isinstance(n_alphas, bool) or not isinstance(n_alphas, (int, np.integer)) or n_alphas < 1:
-        raise ValueError(f"n_alphas is {n_alphas!r}; a whole number >= 1 was expected")
-    if not (isinstance(eps, (int, float, np.number)) and 0 < eps < 1):
-        raise ValueError(f"eps is {eps!r}; a number in (0, 1) was expected")
+    check_count(n_alphas, "n_alphas")
+    check_number(eps, "eps", "a number in (0, 1)", lambda eps: 0 < eps < 1)
     top = problem_alpha_max(opened)
     if top == 0.0:
         return np.zeros(1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._settings import check_flag
 from ._base import Lowered, check_alpha, check_fraction, check_weights
 from ._block import BlockPenalty
 
@@ -155,7 +156,7 @@ class Group(BlockPenalty):
         object.__setattr__(self, "groups", freeze_groups(groups))
         object.__setattr__(self, "group_weights", check_group_weights(group_weights))
         object.__setattr__(self, "l1_ratio", check_fraction(l1_ratio, "l1_ratio"))
-        object.__setattr__(self, "positive", bool(positive))
+        object.__setattr__(self, "positive", check_flag(positive, "positive"))
 
     def check(self, p: int, t: int) -> None:
         check_weight_count(self.group_weights, parse_groups(self.groups, p)[1])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._settings import check_flag
 from ._base import Lowered, check_alpha, check_fraction, check_weights
 from ._block import BlockPenalty
 
@@ -47,7 +48,7 @@ class RowPenalty(BlockPenalty):
         object.__setattr__(self, "alpha", None if alpha is None else check_alpha(alpha))
         object.__setattr__(self, "l1_ratio", check_fraction(l1_ratio, "l1_ratio"))
         object.__setattr__(self, "feature_weights", check_weights(feature_weights, "feature_weights"))
-        object.__setattr__(self, "positive", bool(positive))
+        object.__setattr__(self, "positive", check_flag(positive, "positive"))
 
     def check(self, p: int, t: int) -> None:
         if self.feature_weights is not None and len(self.feature_weights) != p:

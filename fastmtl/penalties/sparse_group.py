@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._settings import check_flag
 from ._base import Lowered, check_alpha, check_fraction, check_weights
 from ._block import BlockPenalty
 from .group import check_group_weights, check_weight_count, freeze_groups, group_strengths, parse_groups
@@ -65,7 +66,7 @@ class SparseGroup(BlockPenalty):
         object.__setattr__(self, "groups", freeze_groups(groups))
         object.__setattr__(self, "group_weights", check_group_weights(group_weights))
         object.__setattr__(self, "feature_weights", check_weights(feature_weights, "feature_weights"))
-        object.__setattr__(self, "positive", bool(positive))
+        object.__setattr__(self, "positive", check_flag(positive, "positive"))
 
     def check(self, p: int, t: int) -> None:
         if self.feature_weights is not None and len(self.feature_weights) != p:

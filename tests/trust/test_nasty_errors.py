@@ -213,6 +213,17 @@ def wrong_types() -> Iterator[tuple[str, str, Callable[[], Any]]]:
     yield "offset_object", "offset", lambda: fit(offset=Y.astype(object))
     for value in ("0.1", "auto", None, True, 0.1j, [0.1], np.array([0.1, 0.2])):
         yield f"alpha_{value!r}", "alpha", lambda v=value: fit(alpha=v)
+    for value in ("no", "yes", 0, 1.0, None):
+        for name in ("fit_intercept", "standardize", "verbose"):
+            yield f"{name}_{value!r}", f"{name} is", lambda v=value, name=name: fit(**{name: v})
+        yield f"positive_{value!r}", "positive is", lambda v=value: L21(positive=v)
+        yield f"positive_{value!r}-group", "positive is", lambda v=value: Group(groups=[12], positive=v)
+        yield f"positive_{value!r}-sparse", "positive is", lambda v=value: SparseGroup(positive=v)
+    for name in ("tol", "max_iter", "n_threads", "time_limit"):
+        yield f"{name}_True", f"{name} is True", lambda name=name: fit(**{name: True})
+        yield f"{name}_complex", f"{name} is", lambda name=name: fit(**{name: np.complex128(1.0)})
+    yield "eps_word", "eps is 'a'", lambda: path(eps="a")
+    yield "n_alphas_word", "n_alphas is 'a'", lambda: path(n_alphas="a")
     yield "alpha_negative", "alpha", lambda: fit(alpha=-1e-9)
     yield "alpha_twice", "alpha", lambda: fit(penalty=L21(0.2))
     yield "alphas_negative", "alphas", lambda: path(alphas=[1.0, -0.1])
@@ -305,3 +316,7 @@ def test_error_names_the_argument(name):
     with pytest.raises((ValueError, TypeError), match=named) as caught:
         call()
     assert len(str(caught.value)) > len(named) + 12, "a sentence, not a name"
+
+
+def test_flags_of_numpy_are_flags():
+    fit(fit_intercept=np.True_, standardize=np.False_, verbose=np.False_, penalty=L21(positive=np.True_))
