@@ -107,7 +107,7 @@ def evaluate(
         fitted -= np.asarray(intercept, dtype=np.float64)
     residual = problem.weighted(fitted)
     loss = 0.5 * problem.unit * float(np.vdot(residual, residual))
-    plain = direction = project_off(project_off(residual, problem.basis), problem.basis)
+    plain = direction = _feasible(problem, residual)
     V = problem.design.correlate(problem.weighted(plain))
     V *= problem.unit
     norms = problem.penalty.block_norms(V)
@@ -116,7 +116,7 @@ def evaluate(
         direction = _sign_constrained(problem, residual, coef, rows)
         bound = dual_bound(problem, direction)
     if candidate is not None:
-        other = project_off(problem.weighted(np.asarray(candidate, dtype=np.float64)), problem.basis)
+        other = _feasible(problem, problem.weighted(np.asarray(candidate, dtype=np.float64)))
         tried = dual_bound(problem, other)
         if tried.value > bound.value:
             bound, direction = tried, other
@@ -156,11 +156,11 @@ def evaluate_factored(
     weighted = problem.weighted(left)
     loss = 0.5 * problem.unit * float(np.vdot(weighted, weighted))
     primal = loss + problem.penalty.value_of_factors(U, V)
-    direction = project_off(problem.weighted(propose(left)), problem.basis)
+    direction = _feasible(problem, problem.weighted(propose(left)))
     scores = problem.unit * problem.design.correlate(problem.weighted(direction))
     bound, plain = dual_bound(problem, direction, scores), None
     if not primal - bound.value <= enough:
-        plain = project_off(project_off(weighted, problem.basis), problem.basis)
+        plain = _feasible(problem, weighted)
         plain_scores = problem.unit * problem.design.correlate(problem.weighted(plain))
         tried = dual_bound(problem, plain, plain_scores)
         if tried.value > bound.value:
@@ -259,7 +259,12 @@ def scaled_bound(
                 bound = a * cross - 0.5 * a * a * square - conjugate(a)
                 if bound > value:
                     value, scale = bound, a
-    return Bound(value, scale, cross, square, infeasibility)
+    return Bound(value, scale, cross, square, scale * infeasibility)
+
+
+def _feasible(problem: Problem, direction: Array) -> Array:
+    """A direction (n, t) less its part in the span of the unpenalised columns, twice: one may be all but zero beside it."""
+    return project_off(project_off(direction, problem.basis), problem.basis)
 
 
 def _largest(values: Array) -> float:

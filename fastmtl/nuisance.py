@@ -14,7 +14,10 @@ from ._arrays import Array
 from .designs import TaskDesign
 from .task_problem import EPS, TaskProblem
 
-NEWTON_STEPS = 60
+NEWTON_STEPS = 200
+SHORTEST = 1e-2
+"""Share of a Newton step below which it is no use."""
+LEAST_CURVATURE = 1e-10
 POLISHING_STEPS = 6
 MIXING_STEPS = 12
 """Bisections of the exponent of the share of a point well inside that a point outside the domain is mixed with."""
@@ -77,48 +80,54 @@ class Nuisance:
         return self.predict(self.null_coef)
 
     def fit(self, coef: Array) -> Array:
-        """Newton steps, halved until the loss decreases, from parameters (f, t) to the minimum of the loss."""
+        """Newton steps, halved until the loss decreases, from parameters (f, t) to the minimum of the loss.
+
+        Where a loss has no curvature, as Huber's in its tails, Newton's step means nothing: steps that had to be much shorter
+        raise a least curvature for the next ones.
+        """
         problem, Z = self.problem, self.predict(coef)
-        value = problem.loss_value(Z)
+        value, floor = problem.loss_value(Z), LEAST_CURVATURE
         for _ in range(NEWTON_STEPS):
-            gradient = self.correlate(problem.omega * problem.loss_gradient(Z))
-            grams = self.grams(np.maximum(problem.omega * problem.loss_hessian(Z), 1e-10 * problem.omega))
-            step = -solve(grams, gradient)
+            gradient = self._pull(Z)
+            step = -solve(self._hessians(Z, floor), gradient)
             slope = float(np.vdot(step, gradient))
-            if not slope < -1e-15 * abs(value):
+            if not slope < -1e-15 * value:
                 break
             move, scale = self.predict(step), 1.0
-            while scale > 1e-8:
-                trial = problem.loss_value(Z + scale * move)
-                if trial <= value + 1e-4 * scale * slope:
-                    break
+            trial = problem.loss_value(Z + move)
+            while not trial <= value + 1e-4 * scale * slope and scale > SHORTEST:
                 scale *= 0.5
-            else:
+                trial = problem.loss_value(Z + scale * move)
+            if scale > SHORTEST:
+                coef, Z, value = coef + scale * step, Z + scale * move, trial
+                floor = max(0.1 * floor, LEAST_CURVATURE)
+            elif floor >= 1.0:
                 break
-            coef, Z, value = coef + scale * step, Z + scale * move, trial
+            else:
+                floor = max(100.0 * floor, 1e-4)
         return self._polished(coef, Z)
 
     def _polished(self, coef: Array, Z: Array) -> Array:
         """Newton steps of their own in every column while they halve its gradient: the loss no longer shows what they gain."""
-        problem = self.problem
-        size = np.full(problem.n_tasks, np.inf)
+        gradient = self._pull(Z)
         for _ in range(POLISHING_STEPS):
-            gradient = self.correlate(problem.omega * problem.loss_gradient(Z))
-            now = np.abs(gradient).max(axis=0, initial=0.0)
-            better = now < 0.5 * size
-            if not better.any():
+            step = -solve(self._hessians(Z, LEAST_CURVATURE), gradient)
+            ahead = Z + self.predict(step)
+            after = self._pull(ahead)
+            kept = np.abs(after).max(axis=0) < 0.5 * np.abs(gradient).max(axis=0)
+            if not kept.any():
                 break
-            size = np.where(better, now, size)
-            grams = self.grams(np.maximum(problem.omega * problem.loss_hessian(Z), 1e-10 * problem.omega))
-            step = np.where(better, -solve(grams, gradient), 0.0)
-            trial, ahead = coef + step, Z + self.predict(step)
-            after = np.abs(self.correlate(problem.omega * problem.loss_gradient(ahead))).max(
-                axis=0, initial=0.0
-            )
-            kept = after < now
-            coef = np.where(kept, trial, coef)
-            Z = np.where(problem.design.spread(kept), ahead, Z)
+            coef, gradient = coef + np.where(kept, step, 0.0), np.where(kept, after, gradient)
+            Z = np.where(self.problem.design.spread(kept), ahead, Z)
         return coef
+
+    def _pull(self, Z: Array) -> Array:
+        """Gradient (f, t) of the loss in the parameters."""
+        return self.correlate(self.problem.omega * self.problem.loss_gradient(Z))
+
+    def _hessians(self, Z: Array, floor: float) -> Array:
+        """Hessians (t, f, f) in the parameters, where no second derivative of the loss counts for less than `floor`."""
+        return self.grams(self.problem.omega * np.maximum(self.problem.loss_hessian(Z), floor))
 
     @cached_property
     def _metric(self) -> Array:

@@ -77,3 +77,23 @@ def test_intercepts_of_classes_beside_large_offsets(size):
     loss, weights = Multinomial(), rng.uniform(0.1, 2.0, 40)
     slope = weights @ loss.gradient(y, offset + loss.intercept(y, weights, offset))
     assert np.abs(slope).max() <= 1e-12 * weights.sum()
+
+
+@pytest.mark.parametrize("delta", [0.05, 0.2])
+def test_unpenalised_features_under_a_small_huber_threshold(delta):
+    """Newton's method on the null fit ended where most samples were in the tails, or left for infinity; alpha_max with it."""
+    penalty = L21(feature_weights=[0.0] * 3 + [1.0] * 5)
+    top = fastmtl.alpha_max(X, Y, penalty, loss=Huber(delta))
+    above = fastmtl.fit(X, Y, penalty, alpha=1.001 * top, loss=Huber(delta))
+    below = fastmtl.fit(X, Y, penalty, alpha=0.95 * top, loss=Huber(delta))
+    assert above.status == "optimal" and not above.coef[3:].any() and below.coef[3:].any()
+
+
+@pytest.mark.parametrize("fitted", [int, np.int8, float])
+@pytest.mark.parametrize("scored", [int, np.float32, float])
+def test_labels_in_another_dtype(fitted, scored):
+    """Labels are kept as text, and 2.0 was not the 2 of the fit."""
+    labels = np.digitize(Y[:, 0], [-0.5, 0.5])
+    result = fastmtl.fit(X, labels.astype(fitted), alpha=0.01, loss="multinomial")
+    right = (result.predict_proba(X).argmax(axis=1) == labels).mean()
+    assert result.score(X, labels.astype(scored), metric="accuracy") == right > 0.5
