@@ -57,8 +57,8 @@ def as_error(score: Any, losses: set[str]) -> Error:
     if score is None:
         return NAMED["deviance"]
     if callable(score):
-        return lambda loss, Y, Z: _one_by_one(score, Y, loss.inverse_link(Z))
-    if score not in NAMED:
+        return lambda loss, Y, Z: _one_by_one(score, loss, Y, loss.inverse_link(Z))
+    if not isinstance(score, str) or score not in NAMED:
         raise ValueError(
             f"score is {score!r}; known names are {', '.join(NAMED)}; or pass a function of (Y, P)"
         )
@@ -68,9 +68,15 @@ def as_error(score: Any, losses: set[str]) -> Error:
     return NAMED[score]
 
 
-def _one_by_one(score: Callable[[Array, Array], Array], Y: Array, P: Array) -> Array:
+def _one_by_one(score: Callable[[Array, Array], Array], loss: Loss, Y: Array, P: Array) -> Array:
     """A function of targets and predictions (m, columns), for one fit after the other."""
     parts = [np.asarray(score(Y[:, i], P[:, i]), dtype=np.float64) for i in range(P.shape[1])]
+    expected = Y[:, 0].shape[: 1 if loss.joint else 2]
+    for part in parts:
+        if part.shape != expected:
+            raise ValueError(
+                f"score gives an array of shape {part.shape}; {expected} was expected: the error of every entry"
+            )
     return np.stack(parts, axis=1)
 
 

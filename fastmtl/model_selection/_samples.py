@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._given import read_data
+from .._given import read_data, read_labels
 from .._kinds import in_memory
 from .folds import Fold, as_folds
 
@@ -43,9 +43,7 @@ class Samples:
         sizes = [int(np.shape(x)[0]) for x in data.X] if data.is_own else int(np.shape(data.X)[0])
         places = None
         if task is not None:
-            code = np.unique(
-                np.asarray(task.to_numpy() if hasattr(task, "to_numpy") else task), return_inverse=True
-            )[1]
+            code = read_labels(task, "task")[1]
             places = [np.flatnonzero(code == c) for c in range(len(sizes))]  # type: ignore[arg-type]
         return cls(data.X, data.Y, data.sample_weight, data.offset, data.is_own, sizes, places)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from .._door import Opened
+from .._settings import check_number
 
 T = TypeVar("T")
 
@@ -48,7 +49,6 @@ def in_threads(
 
 def check_n_jobs(n_jobs: Any) -> None:
     """Raise on a number of jobs that makes no sense."""
-    if n_jobs is not None and (
-        isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or not (n_jobs >= 1 or n_jobs == -1)
-    ):
-        raise ValueError(f"n_jobs is {n_jobs!r}; a whole number >= 1, -1 or None was expected")
+    if n_jobs is not None:
+        expected = "a whole number >= 1, -1 or None"
+        check_number(n_jobs, "n_jobs", expected, lambda jobs: (jobs >= 1 and jobs.is_integer()) or jobs == -1)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array
+from .._settings import check_number
 
 
 class Concave(ABC):
@@ -177,5 +178,4 @@ def as_concave(concave: Any) -> Concave:
 
 def check_above(value: Any, bound: float, name: str) -> None:
     """Raise unless `value` is a finite number above `bound`."""
-    if not (isinstance(value, (int, float, np.number)) and bound < value < np.inf):
-        raise ValueError(f"{name} is {value!r}; a finite number > {bound:g} was expected")
+    check_number(value, name, f"a finite number > {bound:g}", lambda number: bound < number < np.inf)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Array
+from .._arrays import Array, as_ndarray
 from .._door import Opened, open_problem
 from .._given import to_host
+from .._settings import check_number
 from ..path import PathResult
 from ..penalties import Penalty, Trace
 from ._degrees import degrees_of_freedom, parameters_of_rank
@@ -147,16 +148,22 @@ def path_criteria(
 
     Raises
     ------
-    ValueError
-        A multinomial loss or a penalty of your own, for which degrees of freedom are not known; a path of another shape.
+    ValueError, TypeError
+        A multinomial loss or a penalty of your own, for which degrees of freedom are not known; a path of another shape;
+        bad input as in `fit`.
 
     References
     ----------
     Vaiter, Deledalle, Fadili, Peyre, Dossal (2017), "The degrees of freedom of partly smooth regularizers"; Chen, Chen
     (2008), "Extended Bayesian information criteria for model selection with large model spaces".
     """
-    if not 0 <= gamma <= 1:
-        raise ValueError(f"gamma is {gamma!r}; a number in [0, 1] was expected")
+    if not isinstance(path, PathResult):
+        raise TypeError(
+            f"path is of type {type(path).__name__}; a PathResult was expected, as fit_path returns it"
+        )
+    if not len(path):
+        raise ValueError("path holds no fit; at least one alpha is needed")
+    check_number(gamma, "gamma", "a number in [0, 1]", lambda gamma: 0 <= gamma <= 1)
     samples = Samples.read(X, Y, sample_weight, offset, task)
     opened = open_problem(
         samples.X, samples.Y, penalty, sample_weight=samples.sample_weight, offset=samples.offset, loss=loss,
@@ -191,9 +198,13 @@ def _deviance(
     normal = np.array([one.loss == "squared" for one in opened.tasks])
     deviance = total[:, ~normal].sum(axis=1)
     if normal.any() and noise_variance is not None:
-        variance = np.broadcast_to(np.asarray(noise_variance, dtype=np.float64), (len(opened.tasks),))
-        if not (variance > 0).all():
-            raise ValueError(f"noise_variance holds {variance.min()}; numbers > 0 were expected")
+        variance, n_tasks = as_ndarray(noise_variance, "noise_variance").astype(np.float64), len(opened.tasks)
+        if variance.shape not in ((), (1,), (n_tasks,)):
+            raise ValueError(
+                f"noise_variance has shape {variance.shape}; a number or ({n_tasks},) was expected"
+            )
+        if not ((variance > 0) & (variance < np.inf)).all():
+            raise ValueError(f"noise_variance holds {variance.min()}; finite numbers > 0 were expected")
         deviance += (total / variance)[:, normal].sum(axis=1)
     elif normal.any():
         n = count[normal].sum()

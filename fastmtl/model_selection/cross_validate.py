@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import as_ndarray
 from .._door import Opened, open_problem
+from .._run import check_controls
+from .._settings import check_flag
 from .._targets import read_task_weight
 from .._threads import limit_threads
 from ..penalties import Penalty, as_penalty
@@ -77,8 +80,8 @@ def cross_validate(
     score : str or callable, optional
         Error of an entry, smaller is better: `"deviance"` (default: twice the loss, so the squared error for the squared
         loss, that of each task), `"squared"`, `"absolute"`, `"misclassified"`, or a function of targets and predictions, both
-        (m, columns), of neighbouring tasks with one loss, that gives the error of every entry. Gaps do not count; sample
-        weights do.
+        (m, columns), of neighbouring tasks with one loss, that gives the error of every entry (of every sample, (m,), for the
+        multinomial loss). Gaps do not count; sample weights do.
     n_jobs : int, optional
         Folds that run side by side in threads; None for as many as there are cores. The result does not depend on it.
     refit : bool
@@ -113,6 +116,8 @@ def cross_validate(
     if rule not in RULES:
         raise ValueError(f"rule is {rule!r}; expected 'min' or '1se'")
     check_n_jobs(n_jobs)
+    check_flag(refit, "refit")
+    check_controls(solver, tol, max_iter, None, n_threads, None)
     problem = dict(
         loss=loss, task_weight=task_weight, fit_intercept=fit_intercept, standardize=standardize, scale=scale,
         solver=solver, backend=backend, tol=tol, max_iter=max_iter,
@@ -143,7 +148,7 @@ def cross_validate(
     gaps = np.stack([gap for _, gap in done]).reshape(*shape, -1).swapaxes(1, 2)
     result = CVResult(
         alphas=grid,
-        l1_ratios=None if l1_ratios is None else np.asarray(l1_ratios, dtype=np.float64),
+        l1_ratios=None if l1_ratios is None else as_ndarray(l1_ratios, "l1_ratios").astype(np.float64),
         scores=scores,
         score=score if isinstance(score, str) else getattr(score, "__name__", "deviance"),
         rule=rule,
@@ -171,7 +176,7 @@ def _penalties(penalty: str | Penalty, l1_ratios: Any) -> list[Penalty]:
     name = "tau" if hasattr(made, "tau") else "l1_ratio"
     if not hasattr(made, name):
         raise ValueError(f"l1_ratios is given, but {made.name!r} has no l1_ratio; leave it out")
-    values = np.asarray(l1_ratios, dtype=np.float64)
+    values = as_ndarray(l1_ratios, "l1_ratios").astype(np.float64)
     if values.ndim != 1 or not values.size:
         raise ValueError(f"l1_ratios has shape {values.shape}; a non-empty sequence of numbers was expected")
     return [

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .._given import to_host
+from .._given import is_list_of_designs, to_host
+from .._settings import check_number
 from ..api import fit
 from ..penalties import L21
 from ..result import FitResult
@@ -33,12 +34,32 @@ def debias(result: FitResult, X: Any, Y: Any, *, ridge: float = 0.0, **problem: 
     FitResult
         With a certificate like any other, for the least squares (likelihood) problem on the support.
 
+    Raises
+    ------
+    ValueError, TypeError
+        Bad input, naming the argument.
+
     References
     ----------
     Efron, Hastie, Johnstone, Tibshirani (2004), "Least angle regression", section 3, the OLS/lasso hybrid; Belloni,
     Chernozhukov (2013), "Least squares after model selection in high-dimensional sparse models".
     """
+    if not hasattr(result, "coef"):
+        raise TypeError(
+            f"result is of type {type(result).__name__}; a FitResult was expected: pass the fit itself"
+        )
+    own = sorted({"penalty", "alpha"} & set(problem))
+    if own:
+        raise TypeError(
+            f"debias takes no {own[0]}: it fits without a penalty, or with a ridge; leave {own[0]} out"
+        )
+    check_number(ridge, "ridge", "a finite number >= 0", lambda strength: 0 <= strength < np.inf)
     kept = np.asarray(to_host(result.coef)).any(axis=1)
+    p = np.shape(X[0] if is_list_of_designs(X) else X)[-1:]
+    if p != kept.shape:
+        raise ValueError(
+            f"X has {p[0] if p else 'no'} features, result has {len(kept)}; pass the data of the fit"
+        )
     # Weights are 0 (free) or 1 (a ridge of its strength) on the support and exclude all else.
     weights = np.where(kept, 1.0 if ridge > 0 else 0.0, np.inf)
     penalty = L21(ridge or 1.0, l1_ratio=0.0, feature_weights=weights.tolist())

@@ -12,6 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._arrays import as_ndarray
+from .._given import as_values, read_labels, to_host
+from .._settings import check_count, check_flag
+
 Part = Any
 """Indices (m,), each counted once; a mask (n,) or (n, t); or a list of those with one a task."""
 
@@ -33,17 +37,19 @@ def k_fold(
     n : int or sequence of int
         Number of samples; of each task, when every task has a design of its own.
     k : int
-        From 2 to n.
+        Number of parts, from 2 to n.
     shuffle : bool
         Whether samples are assigned at random; else the parts are contiguous, as in scikit-learn's `KFold`.
     seed : int
-        Of the random assignment.
+        >= 0, of the random assignment.
 
     Raises
     ------
-    ValueError
-        Too few samples for `k` parts.
+    ValueError, TypeError
+        Too few samples for `k` parts, or a setting outside its range.
     """
+    check_flag(shuffle, "shuffle")
+    check_count(seed, "seed", least=0)
     if not isinstance(n, (int, np.integer)):
         tasks = [k_fold(int(m), k, shuffle=shuffle, seed=seed + i) for i, m in enumerate(n)]
         return [
@@ -64,10 +70,24 @@ def repeated(
 
     Scores of one repeat depend on those of another, so that a standard error over all pairs is too small (Nadeau, Bengio
     2003, "Inference for the generalization error").
+
+    Parameters
+    ----------
+    n : int or sequence of int
+        Number of samples; of each task, when every task has a design of its own.
+    k : int
+        Parts of each division, from 2 to n.
+    repeats : int
+    seed : int
+        >= 0, of the random assignments.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Too few samples for `k` parts, or a setting outside its range.
     """
-    if repeats < 1:
-        raise ValueError(f"repeats is {repeats}; a whole number >= 1 was expected")
-    seeds = np.random.SeedSequence(seed).generate_state(repeats)
+    check_count(repeats, "repeats")
+    seeds = np.random.SeedSequence(check_count(seed, "seed", least=0)).generate_state(repeats)
     return [pair for one in seeds for pair in k_fold(n, k, shuffle=True, seed=int(one))]
 
 
@@ -78,17 +98,20 @@ def grouped(groups: Any, k: int = 5) -> list[tuple[Part, Part]]:
     ----------
     groups : array of shape (n,), or a list of those with one a task
         Label of each sample's group; a label means the same group in every task.
+    k : int
+        From 2 to the number of groups.
 
     Raises
     ------
-    ValueError
-        Fewer groups than `k`.
+    ValueError, TypeError
+        Fewer groups than `k`, samples without a label, or labels that have no order.
     """
     sizes = None
     if isinstance(groups, (list, tuple)) and len(groups) and np.ndim(groups[0]) == 1:
-        sizes = np.cumsum([len(g) for g in groups])[:-1]
-        groups = np.concatenate([np.asarray(g) for g in groups])
-    names, member = np.unique(np.asarray(groups), return_inverse=True)
+        parts = [as_values(part, f"groups[{t}]") for t, part in enumerate(groups)]
+        sizes = np.cumsum([len(part) for part in parts])[:-1]
+        groups = np.concatenate(parts)
+    names, member = read_labels(groups, "groups")
     _check_count(k, len(names), "groups")
     count = np.bincount(member)
     load, home = np.zeros(k), np.empty(len(names), dtype=np.int64)
@@ -112,10 +135,19 @@ def stratified(labels: Any, k: int = 5, *, seed: int = 0) -> list[tuple[Part, Pa
     ----------
     labels : array of shape (n,)
         For instance the classes of a classification.
+    k : int
+        From 2 to n.
+    seed : int
+        >= 0, of the random assignment.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Too few samples for `k` parts, samples without a label, or labels that have no order.
     """
-    _, member = np.unique(np.asarray(labels), return_inverse=True)
+    _, member = read_labels(labels, "labels")
     _check_count(k, len(member), "samples")
-    order = np.random.default_rng(seed).permutation(len(member))
+    order = np.random.default_rng(check_count(seed, "seed", least=0)).permutation(len(member))
     order = order[np.argsort(member[order], kind="stable")]
     label = np.empty(len(member), dtype=np.int64)
     label[order] = np.arange(len(member)) % k
@@ -132,16 +164,25 @@ def per_task(Y: Any, k: int = 5, *, seed: int = 0) -> list[tuple[np.ndarray, np.
     ----------
     Y : array of shape (n, t)
         Targets; NaN marks a gap, which is in neither part.
+    k : int
+        From 2 to the fewest entries of a task.
+    seed : int
+        >= 0, of the random assignment.
 
     Returns
     -------
     list of (train, test)
         Masks (n, t).
+
+    Raises
+    ------
+    ValueError, TypeError
+        Too few entries of some task for `k` parts, or no matrix of numbers.
     """
-    observed = ~np.isnan(np.asarray(Y, dtype=np.float64))
+    observed = ~np.isnan(as_ndarray(to_host(Y), "Y"))
     if observed.ndim != 2:
         raise ValueError(f"Y has shape {observed.shape}; (samples, tasks) was expected")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_count(seed, "seed", least=0))
     label = np.full(observed.shape, -1)
     for task, seen in enumerate(observed.T):
         rows = rng.permutation(np.flatnonzero(seen))
@@ -158,14 +199,23 @@ def time_ordered(n: int, k: int = 5, *, gap: int = 0, window: int | None = None)
     Parameters
     ----------
     n : int
+        Number of samples.
     k : int
         Number of pairs; `k + 1` parts are made.
     gap : int
-        Samples left out between training and test, for targets that look ahead.
+        >= 0: samples left out between training and test, for targets that look ahead.
     window : int, optional
         Largest number of training samples, the latest ones; left out, all that came before.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Too few samples for the parts and the gap, or a setting outside its range.
     """
-    _check_count(k + 1, n, "samples")
+    check_count(gap, "gap", least=0)
+    if window is not None:
+        check_count(window, "window")
+    _check_count(check_count(k, "k") + 1, check_count(n, "n"), "samples")
     pairs = []
     for part in np.array_split(np.arange(n), k + 1)[1:]:
         end = int(part[0]) - gap
@@ -193,11 +243,15 @@ def as_folds(cv: Any, n: int | Sequence[int], t: int, X: Any, Y: Any, groups: An
     ValueError, TypeError
         Naming what is wrong with `cv`, or with which of its pairs.
     """
+    if groups is not None:
+        _check_groups(groups, n)
     if isinstance(cv, (int, np.integer)) and not isinstance(cv, bool):
         pairs: Iterable[Any] = k_fold(n, int(cv)) if groups is None else grouped(groups, int(cv))
     elif hasattr(cv, "split") and not isinstance(cv, (str, bytes)):
         pairs = _split(cv, n, X, Y, groups)
     elif isinstance(cv, Iterable) and not isinstance(cv, (str, bytes)):
+        if groups is not None:
+            raise ValueError("groups is given, and cv holds its pairs already; leave one of them out")
         pairs = cv
     else:
         raise TypeError(
@@ -207,6 +261,20 @@ def as_folds(cv: Any, n: int | Sequence[int], t: int, X: Any, Y: Any, groups: An
     if not folds:
         raise ValueError("cv holds no pair (train, test); at least one is needed")
     return folds
+
+
+def _check_groups(groups: Any, n: int | Sequence[int]) -> None:
+    """Raise unless every sample has the label of its group."""
+    if isinstance(n, (int, np.integer)):
+        read_labels(groups, "groups", int(n))
+        return
+    if not isinstance(groups, (list, tuple)) or len(groups) != len(n):
+        came = f"{len(groups)} entries" if hasattr(groups, "__len__") else f"type {type(groups).__name__}"
+        raise ValueError(
+            f"groups has {came}, X is a list of {len(n)} designs; pass a list with one vector a task"
+        )
+    for t, (part, m) in enumerate(zip(groups, n, strict=True)):
+        read_labels(part, f"groups[{t}]", int(m))
 
 
 def _split(cv: Any, n: int | Sequence[int], X: Any, Y: Any, groups: Any) -> Iterable[Any]:
@@ -270,7 +338,6 @@ def _by_label(label: np.ndarray, k: int) -> list[tuple[Part, Part]]:
 
 
 def _check_count(k: Any, available: int, what: str) -> None:
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 2:
-        raise ValueError(f"the number of folds is {k!r}; a whole number >= 2 was expected")
+    check_count(k, "the number of folds", least=2)
     if k > available:
         raise ValueError(f"{k} folds need as many {what}, there are {available}; ask for fewer folds")

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import as_ndarray, check_finite
 from .._door import open_problem
 from .._given import to_host
+from .._settings import check_count, check_number
 from ..api import fit
 from ..penalties import L21, Group, Penalty, as_penalty
 from ..result import FitResult
@@ -57,7 +59,7 @@ def adaptive(pilot: Any, penalty: str | Penalty = "l21", *, power: float = 1.0) 
 
     Parameters
     ----------
-    pilot : FitResult or array of shape (p, t)
+    pilot : FitResult or array of shape (p, t) or (p,)
         With `standardize=True` pass coefficients times the standard deviations of their columns.
     penalty : "l21", L21 or Group
         Its own weights are multiplied by those of the pilot.
@@ -68,14 +70,23 @@ def adaptive(pilot: Any, penalty: str | Penalty = "l21", *, power: float = 1.0) 
     -------
     Penalty
 
+    Raises
+    ------
+    ValueError, TypeError
+        Bad input, naming the argument.
+
     References
     ----------
     Zou (2006), "The adaptive lasso and its oracle properties"; Wang, Leng (2008), "A note on adaptive group lasso".
     """
-    if not power > 0:
-        raise ValueError(f"power is {power!r}; a number > 0 was expected")
-    coef = np.asarray(to_host(getattr(pilot, "coef", pilot)), dtype=np.float64)
+    check_number(power, "power", "a finite number > 0", lambda power: 0 < power < np.inf)
+    coef = as_ndarray(to_host(getattr(pilot, "coef", pilot)), "pilot").astype(np.float64)
+    coef = coef[:, None] if coef.ndim == 1 else coef
+    if coef.ndim != 2:
+        raise ValueError(f"pilot has shape {coef.shape}; coefficients (features, tasks) were expected")
+    check_finite(coef, "pilot")
     made = _as_blocks(penalty, None)
+    made.check(*coef.shape)
     base = block_weights(made, len(coef))
     with np.errstate(divide="ignore", invalid="ignore"):
         weights = base * block_norms(made, coef) ** -power
@@ -125,7 +136,7 @@ def fit_reweighted(
     X, Y, loss, sample_weight, task_weight, offset, task, fit_intercept, standardize, scale
         The problem, as in `fit`.
     **run
-        Other arguments of `fit`: `backend`, `max_iter`, `n_threads`.
+        Other arguments of `fit`: `backend`, `max_iter`, `n_threads`, ...; `warm_start` is where the first fit starts.
 
     Returns
     -------
@@ -142,8 +153,7 @@ def fit_reweighted(
     penalized likelihood models".
     """
     shape, made = as_concave(concave), _as_blocks(penalty, alpha, need_alpha=True)
-    if max_fits < 1:
-        raise ValueError(f"max_fits is {max_fits!r}; a whole number >= 1 was expected")
+    check_count(max_fits, "max_fits")
     problem = dict(
         loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset, task=task,
         fit_intercept=fit_intercept, standardize=standardize, scale=scale,
@@ -152,8 +162,9 @@ def fit_reweighted(
     p, strength = opened.problem.design.p, float(made.alpha)
     base = block_weights(made, p)
     best, used, weights, objectives, converged = None, base, base, [], False
+    start = run.pop("warm_start", None)
     for _ in range(max_fits):
-        one = fit(X, Y, _weighted(made, weights), tol=tol, warm_start=best, **problem, **run)
+        one = fit(X, Y, _weighted(made, weights), tol=tol, warm_start=start, **problem, **run)
         coef = opened.standardized(np.asarray(to_host(one.coef), dtype=np.float64))
         norms = block_norms(made, coef)
         on = norms > 0
@@ -162,7 +173,8 @@ def fit_reweighted(
         fall = objectives[-1] - objective if objectives else np.inf
         converged = fall <= tol * opened.problem.null_value
         if fall > 0:
-            best, used = one, weights
+            best = start = one
+            used = weights
             objectives.append(objective)
         if converged:
             break

@@ -12,6 +12,8 @@ import numpy as np
 
 from .._door import open_problem
 from .._given import to_host
+from .._run import check_controls
+from .._settings import check_count, check_number
 from .._threads import limit_threads
 from ..path import PathResult, fit_path
 from ..penalties import Penalty
@@ -66,8 +68,10 @@ class StabilityResult:
 
         It holds when noise features are exchangeable and chosen no more often than by chance (Meinshausen, Buehlmann 2010,
         theorem 1); without that, for features that a half chooses with a probability of at most q / p (Shah, Samworth 2013,
-        theorem 1).
+        theorem 1). Zero where the penalty leaves nothing to choose.
         """
+        if not self.n_candidates:
+            return 0.0
         return self.mean_size**2 / ((2.0 * self.threshold - 1.0) * self.n_candidates)
 
     @property
@@ -77,6 +81,8 @@ class StabilityResult:
         It assumes that the share of pairs that choose such a feature twice has a unimodal distribution (Shah, Samworth 2013,
         theorem 2); NaN where the theorem says nothing.
         """
+        if not self.n_candidates:
+            return 0.0
         tau, pairs, theta = self.threshold, self.n_halves // 2, self.mean_size / self.n_candidates
         least = min(0.5 + theta**2, 0.5 + 1.0 / (2 * pairs) + 0.75 * theta**2)
         if theta > 1.0 / math.sqrt(3.0) or tau <= least:
@@ -150,7 +156,7 @@ def stability_selection(
     alphas, n_alphas, eps
         Strengths, as in `fit_path`. Left out, they end where `n_features` features have entered the path on all samples.
     seed : int
-        Of the halves.
+        >= 0, of the halves.
     n_jobs : int, optional
         Halves that run side by side in threads; None for as many as there are cores. The result does not depend on it.
     loss, sample_weight, task_weight, offset, task, fit_intercept, standardize, scale
@@ -173,10 +179,10 @@ def stability_selection(
     another look at stability selection", for complementary pairs.
     """
     check_n_jobs(n_jobs)
-    if not 0.5 < threshold <= 1:
-        raise ValueError(f"threshold is {threshold!r}; a number in (0.5, 1] was expected")
-    if isinstance(n_pairs, bool) or not isinstance(n_pairs, (int, np.integer)) or n_pairs < 1:
-        raise ValueError(f"n_pairs is {n_pairs!r}; a whole number >= 1 was expected")
+    check_controls(solver, tol, max_iter, None, n_threads, None)
+    check_number(threshold, "threshold", "a number in (0.5, 1]", lambda share: 0.5 < share <= 1)
+    check_count(n_pairs, "n_pairs")
+    check_count(seed, "seed", least=0)
     settings = dict(
         loss=loss, task_weight=task_weight, fit_intercept=fit_intercept, standardize=standardize, scale=scale,
         solver=solver, backend=backend, tol=tol, max_iter=max_iter,
@@ -223,9 +229,7 @@ def stability_selection(
 def _size(n_features: Any, candidates: int) -> int:
     if n_features is None:
         return max(1, round(math.sqrt(0.8 * candidates)))
-    if isinstance(n_features, bool) or not isinstance(n_features, (int, np.integer)) or n_features < 1:
-        raise ValueError(f"n_features is {n_features!r}; a whole number >= 1 was expected")
-    return int(n_features)
+    return check_count(n_features, "n_features")
 
 
 def _pairs(sizes: Any, seed: int) -> Iterator[tuple[Fold, Fold]]:

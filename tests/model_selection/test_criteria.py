@@ -192,6 +192,12 @@ def test_what_has_no_answer_is_refused():
         path_criteria(path, X, Y).best("cp")
     with pytest.raises(ValueError, match="noise_variance"):
         path_criteria(path, X, Y, noise_variance=0.0)
+    with pytest.raises(ValueError, match=r"noise_variance has shape \(2,\)"):
+        path_criteria(path, X, Y, noise_variance=[1.0, 2.0])
+    with pytest.raises(TypeError, match="path is of type FitResult; a PathResult was expected"):
+        path_criteria(path[0], X, Y)
+    with pytest.raises(TypeError, match="gamma is 'a'"):
+        path_criteria(path, X, Y, gamma="a")
     labels = np.digitize(Y[:, 0], [-0.5, 0.5])
     many = fastmtl.fit_path(X, labels, loss="multinomial", n_alphas=2)
     with pytest.raises(ValueError, match="multinomial"):

@@ -87,12 +87,25 @@ def test_time_never_runs_backwards():
         (lambda: folds.k_fold(3, 1), "whole number"),
         (lambda: folds.grouped([0, 0, 1], 3), "groups"),
         (lambda: folds.time_ordered(10, 4, gap=5), "gap"),
+        (lambda: folds.time_ordered(10, 4, gap=-1), "gap"),
+        (lambda: folds.time_ordered(10, 4, window=0), "window"),
+        (lambda: folds.time_ordered("ten"), "n is 'ten'"),
+        (lambda: folds.stratified(np.zeros((10, 2)), 2), "labels has shape"),
+        (lambda: folds.stratified(["a", None] * 5, 2), "labels holds None"),
+        (lambda: folds.grouped(np.zeros((10, 2)), 2), "groups has shape"),
+        (lambda: folds.k_fold(10, 2, shuffle="no"), "shuffle"),
+        (lambda: folds.k_fold(10, 2, seed="a"), "seed"),
+        (lambda: folds.repeated(10, 2, seed=-1), "seed"),
+        (lambda: folds.per_task(np.ones((9, 2)), 2, seed=None), "seed"),
+        (lambda: folds.per_task(np.ma.ones((9, 2)), 2), "masked"),
+        (lambda: folds.as_folds(2, [4, 4], 2, None, None, [0, 1] * 4), "groups has 8 entries"),
+        (lambda: folds.as_folds(2, [4, 4], 2, None, None, [[0, 1] * 2, [0, 1]]), r"groups\[1\] has shape"),
         (lambda: folds.repeated(10, 2, 0), "repeats"),
         (lambda: folds.per_task(np.ones(3), 2), "tasks"),
     ],
 )
 def test_impossible_divisions_are_refused(make, word):
-    with pytest.raises(ValueError, match=word):
+    with pytest.raises((ValueError, TypeError), match=word):
         make()
 
 

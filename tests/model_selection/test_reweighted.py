@@ -133,6 +133,18 @@ def test_debiased_fits_take_a_ridge_and_other_losses():
     assert huber.status.converged and huber.certificate.primal > 0
 
 
+def test_the_first_fit_starts_where_it_is_told():
+    X, Y = regression(n=40, p=30, t=3)
+    plain = fit_reweighted(X, Y, "mcp", alpha=0.1)
+    started = fit_reweighted(X, Y, "mcp", alpha=0.1, warm_start=fastmtl.fit(X, Y, alpha=0.1))
+    np.testing.assert_allclose(started.objectives[0], plain.objectives[0], rtol=1e-5)
+
+
+def test_a_pilot_of_one_task_may_be_a_vector():
+    pilot = np.array([0.0, 2.0, -4.0])
+    assert adaptive(pilot) == adaptive(pilot[:, None]) == L21(feature_weights=[np.inf, 0.5, 0.25])
+
+
 @pytest.mark.parametrize(
     ("make", "word"),
     [
@@ -143,6 +155,18 @@ def test_debiased_fits_take_a_ridge_and_other_losses():
         (lambda X, Y: fit_reweighted(X, Y, alpha=0.1, penalty=L21(l1_ratio=0.5)), "l1_ratio"),
         (lambda X, Y: fit_reweighted(X, Y, alpha=0.1, max_fits=0), "max_fits"),
         (lambda X, Y: adaptive(np.ones((3, 2)), power=0), "power"),
+        (lambda X, Y: fit_reweighted(X, Y, alpha=0.1, max_fits="a"), "max_fits is 'a'"),
+        (lambda X, Y: fit_reweighted(X, Y, alpha=0.1, max_fits=2.5), "max_fits is 2.5"),
+        (lambda X, Y: adaptive(np.ones((3, 2)), power="a"), "power is 'a'"),
+        (lambda X, Y: adaptive(np.ones((3, 2, 2))), "pilot has shape"),
+        (lambda X, Y: adaptive(np.full((3, 2), np.nan)), "pilot holds nan"),
+        (lambda X, Y: adaptive("ridge"), "pilot"),
+        (lambda X, Y: adaptive(np.ones((3, 2)), L21(feature_weights=[1.0])), "feature_weights"),
+        (lambda X, Y: debias(fastmtl.fit(X, Y, alpha=0.1), X, Y, ridge="a"), "ridge is 'a'"),
+        (lambda X, Y: debias(fastmtl.fit(X, Y, alpha=0.1), X, Y, ridge=-1.0), "ridge is -1"),
+        (lambda X, Y: debias(fastmtl.fit(X, Y, alpha=0.1), X, Y, alpha=0.1), "debias takes no alpha"),
+        (lambda X, Y: debias(fastmtl.fit(X, Y, alpha=0.1), X[:, :5], Y), "X has 5 features"),
+        (lambda X, Y: debias(np.ones((3, 2)), X, Y), "result is of type ndarray"),
         (lambda X, Y: MCP(gamma=0), "gamma"),
         (lambda X, Y: SCAD(a=2), "a is 2"),
         (lambda X, Y: Capped(threshold=-1), "threshold"),

@@ -105,9 +105,21 @@ def test_own_designs_gaps_and_other_losses():
         (dict(n_pairs=0), "n_pairs"),
         (dict(n_features=0), "n_features"),
         (dict(n_jobs=0), "n_jobs"),
+        (dict(threshold="a"), "threshold is 'a'"),
+        (dict(seed="a"), "seed is 'a'"),
+        (dict(n_threads=0), "n_threads"),
+        (dict(sample_weight=np.ones(9)), "sample_weight"),
+        (dict(task=np.ones(9)), "task"),
     ],
 )
 def test_bad_settings_are_refused_by_name(settings, word):
     X, Y = problem(n=10, p=5)
-    with pytest.raises(ValueError, match=word):
+    with pytest.raises((ValueError, TypeError), match=word):
         stability_selection(X, Y, **settings)
+
+
+def test_nothing_to_choose_is_nothing_wrong():
+    X, Y = problem(n=10, p=5)
+    result = stability_selection(X, Y, L21(feature_weights=[0.0, np.inf] * 2 + [0.0]), n_pairs=2)
+    assert result.error_bound == result.unimodal_bound == 0.0 and not len(result.selected)
+    assert "selected        none" in repr(result)
