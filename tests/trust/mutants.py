@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,21 +34,25 @@ class Part(NamedTuple):
     jit: bool = True
 
 
-PRINT = "tests/trust/test_small_print.py"
+TRUST = "tests/trust/test"
 PARTS = {
     "kernels": Part(
-        ("kernels/fastmtl_kernels/cpu/*.py", "kernels/fastmtl_kernels/*reference*.py", "kernels/fastmtl_kernels/_svd.py"),
-        ("tests/kernels", "tests/trust/test_kernel_laws.py", "-k", "not minimum[ and not residual_form"),
+        ("kernels/fastmtl_kernels/cpu/_[st]*.py", "kernels/fastmtl_kernels/cpu/__init__.py",
+         "kernels/fastmtl_kernels/*reference*.py", "kernels/fastmtl_kernels/_svd.py"),
+        ("tests/kernels", f"{TRUST}_kernel_laws.py", "-k", "not minimum[ and not residual_form"),
         jit=False,
     ),
     "certificates": Part(
         ("fastmtl/certificate.py", "fastmtl/task_certificate.py", "fastmtl/nuisance.py"),
-        (PRINT, "tests/test_fit_losses.py", "tests/test_tasks.py", "tests/trust/test_found.py"),
+        (f"{TRUST}_certificates.py", f"{TRUST}_nuisance.py", f"{TRUST}_small_print.py", f"{TRUST}_found.py"),
     ),
-    "losses": Part(("fastmtl/losses/*.py",), ("tests/test_losses.py", PRINT, "tests/test_fit_losses.py")),
+    "losses": Part(
+        ("fastmtl/losses/*.py",),
+        ("tests/test_losses.py", f"{TRUST}_small_print.py", f"{TRUST}_nuisance.py", f"{TRUST}_found.py"),
+    ),
     "penalties": Part(
         ("fastmtl/penalties/*.py",),
-        ("tests/test_penalties.py", PRINT, "tests/trust/test_nasty_errors.py"),
+        ("tests/test_penalties.py", "tests/test_penalty_defaults.py", f"{TRUST}_small_print.py", f"{TRUST}_nasty_errors.py"),
     ),
 }  # fmt: skip
 
@@ -72,11 +77,16 @@ class Mutant(NamedTuple):
 
 
 def meaning(text: str) -> str:
-    """The syntax tree without annotations, which are never evaluated."""
+    """The syntax tree without annotations, which are never evaluated, and the ways that arguments may be passed."""
     tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.AnnAssign):
             node.annotation = ast.Constant(None)
+        elif isinstance(node, ast.arguments):
+            # `*` in a signature is no multiplication.
+            node.args = node.posonlyargs + node.args + node.kwonlyargs
+            node.posonlyargs, node.kwonlyargs = [], []
+            node.defaults, node.kw_defaults = node.defaults + [one for one in node.kw_defaults if one], []
         elif isinstance(node, ast.arg):
             node.annotation = None
         elif isinstance(node, ast.FunctionDef):
@@ -84,42 +94,48 @@ def meaning(text: str) -> str:
     return ast.dump(tree)
 
 
-def mutants(path: Path) -> list[Mutant]:
-    """All mutants of one file that parse and differ from it."""
+def places(path: Path) -> list[tuple[str, int]]:
+    """Every operator of cosmic-ray that applies to a file, with the number of the place it applies to."""
     from cosmic_ray.ast import ast_nodes, get_ast
-    from cosmic_ray.mutating import mutate_code
     from cosmic_ray.plugins import get_operator, operator_names
 
-    text, out = path.read_text(), []
-    nodes, lines, same = list(ast_nodes(get_ast(text))), text.splitlines(), meaning(text)
+    nodes, out = list(ast_nodes(get_ast(path.read_text()))), []
     for name in sorted(operator_names()):
-        if LEFT_OUT.search(name):
-            continue
-        operator = get_operator(name)()
-        for k in range(sum(len(list(operator.mutation_positions(node))) for node in nodes)):
-            changed = mutate_code(text, operator, k)
-            try:
-                if changed is None or meaning(changed) == same:
-                    continue
-            except SyntaxError:
-                continue
-            line = next(
-                i for i, (a, b) in enumerate(zip(lines, changed.splitlines(), strict=False)) if a != b
-            )
-            after = changed.splitlines()[line].strip()
-            out.append(Mutant(str(path.relative_to(ROOT)), line + 1, lines[line].strip(), after, changed))
+        if not LEFT_OUT.search(name):
+            operator = get_operator(name)()
+            out += [
+                (name, k) for k in range(sum(len(list(operator.mutation_positions(node))) for node in nodes))
+            ]
     return out
 
 
+def made(path: Path, name: str, k: int) -> Mutant | None:
+    """One mutant of a file; None where it does not parse or says the same."""
+    from cosmic_ray.mutating import mutate_code
+    from cosmic_ray.plugins import get_operator
+
+    text = path.read_text()
+    changed = mutate_code(text, get_operator(name)(), k)
+    try:
+        if changed is None or meaning(changed) == meaning(text):
+            return None
+    except SyntaxError:
+        return None
+    pairs = list(zip(text.splitlines(), changed.splitlines(), strict=False))
+    line = next(i for i, (before, after) in enumerate(pairs) if before != after)
+    before, after = (one.strip() for one in pairs[line])
+    return Mutant(str(path.relative_to(ROOT)), line + 1, before, after, changed)
+
+
 def sample(part: Part, count: int, seed: int) -> list[Mutant]:
-    """About `count` mutants, as many of every file as its share of them, two at least."""
+    """About `count` mutants, as many of every file as its share of the places, two at least."""
     files = sorted({path for pattern in part.sources for path in ROOT.glob(pattern)})
-    found = [mutants(path) for path in files]
-    total, rng = sum(map(len, found)), np.random.default_rng(seed)
-    out = []
-    for every in found:
-        size = min(len(every), max(2, round(count * len(every) / total)))
-        out += [every[i] for i in sorted(rng.choice(len(every), size, replace=False))] if every else []
+    found = [places(path) for path in files]
+    total, rng, out = sum(map(len, found)), np.random.default_rng(seed), []
+    for path, every in zip(files, found, strict=True):
+        drawn = (made(path, *every[i]) for i in rng.permutation(len(every)))
+        size = max(2, round(count * len(every) / total))
+        out += sorted(islice((mutant for mutant in drawn if mutant), size), key=lambda mutant: mutant.line)
     return out
 
 
@@ -127,6 +143,7 @@ def judge(part: Part, tree: Path, limit: float) -> bool:
     """Whether the tests of a part pass in a tree; False as well beyond the limit (seconds)."""
     environment = {
         **os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_DISABLE_JIT": str(int(not part.jit)),
+        "FASTMTL_KERNEL_EXAMPLES": "10",
         "PYTHONPATH": f"{tree}{os.pathsep}{tree / 'kernels'}",
     }  # fmt: skip
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *part.tests]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from fastmtl_kernels import cpu, reference
 from fastmtl_kernels._interface import BlockShrink, Columns, Quadratic
 
 EPS = float(np.finfo(np.float64).eps)
-EXAMPLES = 30
+EXAMPLES = int(os.environ.get("FASTMTL_KERNEL_EXAMPLES", "30"))
 ANY: Any = list(HealthCheck)
 
 
