@@ -74,7 +74,8 @@ def score_task(task: TaskColumns, y: np.ndarray, Z: np.ndarray, metric: str | No
 
 def _encoded(task: TaskColumns, y: np.ndarray, loss: Any) -> np.ndarray:
     if task.loss == "multinomial":
-        onehot = np.array([str(v) for v in y])[:, None] == np.array(task.labels)[None, :]
+        is_number = np.asarray(y).dtype.kind in "biuf"
+        onehot = _texts(y, is_number)[:, None] == _texts(task.labels, is_number)[None, :]
         if not onehot.any(axis=1).all():
             stray = y[~onehot.any(axis=1)][0]
             raise ValueError(
@@ -82,6 +83,11 @@ def _encoded(task: TaskColumns, y: np.ndarray, loss: Any) -> np.ndarray:
             )
         return onehot.astype(np.float64)
     return np.asarray(loss.encode(y, "Y"), dtype=np.float64)
+
+
+def _texts(labels: Any, is_number: bool) -> np.ndarray:
+    """Labels as text, as a result keeps them; whole numbers read alike in any dtype, 2.0 as 2."""
+    return np.array([str(label).removesuffix(".0") if is_number else str(label) for label in labels])
 
 
 def _columns(task: TaskColumns, Z: np.ndarray) -> np.ndarray:

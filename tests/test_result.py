@@ -128,6 +128,75 @@ def test_score_of_constant_targets():
     np.testing.assert_array_equal(model.score(X, np.tile([0.5, 1.0], (5, 1)), per_task=True), [1.0, 0.0])
 
 
+def classes(loss: str) -> tuple[np.ndarray, np.ndarray, FitResult]:
+    """Samples with equal rows among them, so that some predictions tie; their labels; a fit."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(-1, 2, (40, 3)).astype(float)
+    noisy = X[:, 0] + rng.standard_normal(40)
+    labels = (noisy > 0).astype(int) if loss == "logistic" else np.digitize(noisy, [-0.5, 0.7])
+    return X, labels, fastmtl.fit(X, labels, alpha=0.01, loss=loss)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "multinomial"])
+def test_area_under_the_curve_is_the_share_of_pairs_in_order(loss):
+    """One of the class against one of the rest; a tie counts half; several classes count alike."""
+    X, labels, fit = classes(loss)
+    scores = fit.predict_proba(X)
+    areas = []
+    for k in [1] if loss == "logistic" else range(3):
+        score = scores if scores.ndim == 1 else scores[:, k]
+        above = score[labels == k][:, None] - score[labels != k]
+        areas.append(np.mean((above > 0) + 0.5 * (above == 0)))
+    assert fit.score(X, labels, metric="auc") == pytest.approx(np.mean(areas), abs=40 * EPS)
+    assert np.mean(areas) > 0.6
+
+
+@pytest.mark.parametrize("loss", ["logistic", "multinomial"])
+def test_accuracy_is_the_share_of_right_classes(loss):
+    X, labels, fit = classes(loss)
+    P = fit.predict_proba(X)
+    guess = (P > 0.5).astype(int) if P.ndim == 1 else P.argmax(axis=1)
+    assert fit.score(X, labels, metric="accuracy") == np.mean(guess == labels)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "multinomial"])
+def test_a_class_without_samples_has_no_area(loss):
+    X, labels, fit = classes(loss)
+    with np.errstate(all="raise"):
+        assert np.isnan(fit.score(X[labels == 1], labels[labels == 1], metric="auc", per_task=True)).all()
+        two = labels != 2
+        assert np.isfinite(fit.score(X[two], labels[two], metric="auc"))
+
+
+def test_a_task_without_observed_targets_has_no_score():
+    X, Y = problem()
+    fit = fastmtl.fit(X, Y, alpha=0.1)
+    Y[:, 1] = np.nan
+    scores = fit.score(X, Y, per_task=True)
+    np.testing.assert_array_equal(np.isnan(scores), [False, True, False])
+    assert fit.score(X, Y) == np.mean(scores[[0, 2]])
+
+
+@pytest.mark.parametrize(
+    ("loss", "metric", "said"),
+    [
+        ("logistic", "f1", "metric is 'f1'"),
+        ("logistic", "r2", "does not apply"),
+        ("squared", "auc", "applies to classifications"),
+    ],
+)
+def test_scores_that_do_not_apply_are_refused(loss, metric, said):
+    X, labels, _ = classes("logistic")
+    with pytest.raises(ValueError, match=said):
+        fastmtl.fit(X, labels, alpha=0.1, loss=loss).score(X, labels, metric=metric)
+
+
+def test_a_label_that_the_fit_did_not_see_is_refused():
+    X, labels, fit = classes("multinomial")
+    with pytest.raises(ValueError, match="label"):
+        fit.score(X, labels + 1)
+
+
 def test_support_is_the_non_zero_rows():
     np.testing.assert_array_equal(made().support, [0, 2])
     assert made().n_active == 2
