@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 import fastmtl
 from fastmtl import cli
-from fastmtl.cli import files
+from fastmtl.cli import demo, files, info
 from fastmtl.cli.files import read_problem
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +42,10 @@ def write(kind: str, folder: Path, X: np.ndarray, Y: np.ndarray) -> list[str]:
         np.savez(file, data=A.data, indices=A.indices, indptr=A.indptr, shape=A.shape, Y=Y)
     elif kind == "npz-two":
         sp.save_npz(file, sp.csc_matrix(X))
+        np.save(folder / "Y.npy", Y)
+        return [str(file), str(folder / "Y.npy")]
+    elif kind == "npz-one":
+        np.savez(file, anything=X)
         np.save(folder / "Y.npy", Y)
         return [str(file), str(folder / "Y.npy")]
     elif kind == "npy":
@@ -75,6 +79,7 @@ KINDS = [
     "npz-other",
     "npz-csr",
     "npz-two",
+    "npz-one",
     "npy",
     "csv",
     "csv-last",
@@ -316,6 +321,10 @@ def test_an_early_stop_is_saved_and_told(data, tmp_path, capsys):
         (["data.npz", "--penalty", "nonsense"], "nonsense"),
         (["data.npz", "--penalty", "l21", "--tau", "0.5"], "--tau"),
         (["data.npz", "--penalty", "group", "--groups", "x"], "--groups"),
+        (["data.npz", "--penalty", "trace", "--tau", "0.5"], "takes none of --tau"),
+        (["table.csv", "data.npz", "--targets", "a"], "two files"),
+        (["two.npz", "data.npy"], "--x"),
+        (["blocks.npz", "data.npy"], "csr or csc"),
         (["data.npz", "--tol", "-1"], "tol"),
         (["data.npz", "-o", "nowhere/model.npz"], "nowhere"),
     ],
@@ -330,6 +339,8 @@ def test_mistakes_are_told_in_a_sentence(words, said, has_pandas, data, tmp_path
     monkeypatch.chdir(tmp_path)
     np.savez("data.npz", X=X, Y=Y)
     np.save("data.npy", X)
+    np.savez("two.npz", A=X, B=Y)
+    sp.save_npz("blocks.npz", sp.bsr_matrix(X))
     Path("data.txt").touch()
     Path("table.csv").write_text("a,b\n1,2\n3,4\n")
     Path("text.csv").write_text("a,b\n1,red\n3,blue\n")
@@ -342,7 +353,15 @@ def test_mistakes_are_told_in_a_sentence(words, said, has_pandas, data, tmp_path
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["fit"], ["fit", "data.npz"], ["fit", "d.npz", "--alpha", "x"], ["demo", "--splits", "0"]]
+    "words",
+    [
+        [],
+        ["fit"],
+        ["fit", "data.npz"],
+        ["fit", "d.npz", "--alpha", "x"],
+        ["path", "d.npz", "--alphas", "1,x"],
+        ["demo", "--splits", "0"],
+    ],
 )
 def test_bad_options_exit_with_2(words, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -367,6 +386,32 @@ def test_info_says_what_a_report_needs(capsys):
         assert word in printed
 
 
+def test_info_names_what_is_missing(monkeypatch, capsys):
+    """A package that is not installed, a CuPy whose kernels cannot be imported, no way to ask for processors."""
+    monkeypatch.setattr(info, "PACKAGES", ("numpy", "no-such-package"))
+    monkeypatch.setattr(info.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setitem(sys.modules, "fastmtl_kernels.gpu", None)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert cli.main(["info"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["no-such-package"] == "not installed" and lines["gpu"].startswith("none: ")
+    assert int(lines["processors"]) == os.cpu_count()
+
+
+@pytest.mark.parametrize(
+    "stop", [KeyboardInterrupt(), fastmtl.FitInterrupted("stopped at gap 0.1", lambda: None)]
+)
+def test_an_interrupt_exits_as_shells_have_it(stop, data, tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise stop
+
+    monkeypatch.setattr(fastmtl, "fit", interrupted)
+    words = write("npz", tmp_path, *data)
+    assert cli.main(["fit", *words, "--alpha", "0.1"]) == cli.INTERRUPTED == 130
+    said = capsys.readouterr().err
+    assert said == (f"fastmtl: {stop}\n" if str(stop) else "")
+
+
 def test_the_module_runs():
     path = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
     done = subprocess.run(
@@ -387,13 +432,24 @@ def test_demo_compares_on_held_out_data(capsys):
     assert "ten separate" in printed and "multi-task" in printed and "relative gap" in printed
 
 
+def test_demo_without_its_packages(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    for has_tqdm in (True, False):
+        if has_tqdm:
+            pytest.importorskip("tqdm")
+        else:
+            monkeypatch.setitem(sys.modules, "tqdm", None)
+        assert list(demo._progress(3, quiet=False)) == [0, 1, 2]
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    assert cli.main(["demo"]) == cli.FAILED
+    assert "fastmtl[demo]" in capsys.readouterr().err
+
+
 def test_demo_takes_a_digit_that_was_not_drawn():
     pytest.importorskip("sklearn")
-    from fastmtl.cli.demo import trial
-
     rng = np.random.default_rng(0)
     X, labels = rng.uniform(0, 1, (200, 64)), rng.integers(0, 9, 200)  # no nine
-    found = trial(X, labels, 0)
+    found = demo.trial(X, labels, 0)
     assert np.isfinite([found.joint.r2, found.separate.r2, found.joint.accuracy]).all()
 
 

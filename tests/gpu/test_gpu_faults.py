@@ -75,6 +75,19 @@ def test_probe_says_what_is_missing(gpu, device, status, words):
     assert words in found.reason
 
 
+@pytest.mark.parametrize(
+    "name, answer, words",
+    [
+        ("getDeviceCount", lambda: 0, "no CUDA device is visible"),
+        ("memGetInfo", lambda: 1 / 0, "cannot be used"),
+    ],
+)
+def test_probe_of_a_device_that_does_not_answer(gpu, device, monkeypatch, name, answer, words):
+    monkeypatch.setattr(gpu.xp.cuda.runtime, name, answer)
+    found = gpu.probe()
+    assert not found.usable and words in found.reason
+
+
 def test_probe_names_missing_libraries(gpu, device, monkeypatch):
     monkeypatch.delattr(gpu.xp.cuda, "cublas")
     found = gpu.probe()

@@ -297,12 +297,20 @@ def test_columns_without_entries(gpu):
     assert none.size == 0
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (40, 7), (7, 40), (33, 33)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 1), (40, 7), (7, 40), (33, 33), (3, 0), (0, 3)], ids=str)
 @pytest.mark.parametrize("level", [0.0, 1e-9, 0.3, 10.0])
-def test_singular_shrink(gpu, shape, level):
+@pytest.mark.parametrize("hosted", [False, True])
+def test_singular_shrink(gpu, shape, level, hosted, monkeypatch):
     W = np.random.default_rng(0).standard_normal(shape)
-    threshold = level * np.linalg.norm(W, 2)
-    U, s, Vt = (to_host(a) for a in gpu.singular_shrink(gpu.xp.array(W), threshold))
+    threshold = level * np.linalg.norm(W, 2) if W.size else level
+    if hosted:
+        from fastmtl_kernels.gpu import hosted as kernels
+
+        monkeypatch.setattr(kernels, "SHRINK_WORK", 0)
+        U, s, Vt = kernels.singular_shrink(W, threshold)
+        assert all(isinstance(A, np.ndarray) for A in (U, s, Vt))
+    else:
+        U, s, Vt = (to_host(a) for a in gpu.singular_shrink(gpu.xp.array(W), threshold))
     V, r, Wt = reference.singular_shrink(W, threshold)
     assert len(s) == len(r)
     np.testing.assert_allclose((U * s) @ Vt, (V * r) @ Wt, atol=1e-9)
