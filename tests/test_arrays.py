@@ -9,14 +9,10 @@ import textwrap
 
 import numpy as np
 import pytest
+from array_kinds import DASK_FRAME, FRAMES, KINDS, TENSORS, as_numpy, given, jax_array, same
 
 import fastmtl
 from fastmtl._kinds import kind_of
-
-KINDS = ["numpy", "pandas", "polars", "torch", "jax", "dask"]
-DASK_FRAME = "dask frame"
-FRAMES = ("pandas", "polars")
-TENSORS = ("torch", "jax")
 
 
 def data(dtype=np.float64, n=40, p=6, t=3, seed=0):
@@ -24,40 +20,6 @@ def data(dtype=np.float64, n=40, p=6, t=3, seed=0):
     X = rng.standard_normal((n, p))
     Y = X[:, :2] @ rng.standard_normal((2, t)) + 0.1 * rng.standard_normal((n, t)) + 1.0
     return X.astype(dtype), Y.astype(dtype)
-
-
-def given(A, kind, names="abcdefgh"):
-    """A NumPy array as another kind; skips where its library is missing."""
-    A = np.ascontiguousarray(A)
-    columns = None if A.ndim == 1 else list(names[: A.shape[1]])
-    if kind == "numpy":
-        return A
-    if kind == DASK_FRAME:
-        frames = pytest.importorskip("dask.dataframe", reason="no dask.dataframe", exc_type=ImportError)
-        return frames.from_pandas(given(A, "pandas", names), npartitions=3)
-    module = pytest.importorskip(kind, reason=f"{kind} is not installed")
-    if kind == "pandas":
-        index = np.arange(len(A)) + 100
-        return (
-            module.Series(A, index=index, name="y")
-            if A.ndim == 1
-            else module.DataFrame(A, index=index, columns=columns)
-        )
-    if kind == "polars":
-        return module.Series("y", A) if A.ndim == 1 else module.DataFrame(A, schema=columns)
-    if kind == "torch":
-        return module.from_numpy(A)
-    if kind == "jax":
-        return jax_array(A)
-    dask = pytest.importorskip("dask.array", reason="dask.array is not installed")
-    return dask.from_array(A, chunks=(7, *(2,) * (A.ndim - 1)))
-
-
-def jax_array(A):
-    import jax
-
-    with jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(True):
-        return jax.device_put(A)
 
 
 @pytest.fixture(autouse=True)
@@ -71,16 +33,6 @@ def narrow_jax():
 def wide(kind):
     if kind == "jax":
         pytest.importorskip("jax", reason="jax is not installed").config.update("jax_enable_x64", True)
-
-
-def as_numpy(A):
-    return np.asarray(A.to_numpy() if hasattr(A, "to_numpy") else A)
-
-
-def same(A, B):
-    """Equal up to the rounding that the layout of X makes in one and the same algorithm."""
-    A, B = as_numpy(A), as_numpy(B)
-    np.testing.assert_allclose(A, B, rtol=0, atol=1e4 * np.finfo(B.dtype).eps * max(1.0, np.abs(B).max()))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
@@ -405,7 +357,8 @@ def test_nothing_is_imported_that_the_caller_has_not(kind):
         import numpy as np
         sys.path.append({str(__file__).rsplit("/", 1)[0]!r})
         import fastmtl, scipy.sparse, numba, pytest, threadpoolctl
-        from test_arrays import data, given, wide, as_numpy
+        from array_kinds import given, as_numpy
+        from test_arrays import data, wide
         wide({kind!r})
         X, Y = data()
         there = given(X, {kind!r})

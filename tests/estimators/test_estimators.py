@@ -15,6 +15,7 @@ pytest.importorskip("sklearn", reason="the estimators are an optional extra that
 
 import sklearn
 import sklearn.linear_model as theirs
+from array_kinds import DASK_FRAME, KINDS, given
 from estimator_cases import CLASSES, VECTOR, contract, yes_or_no
 from scipy import sparse
 from sklearn.base import clone
@@ -172,6 +173,39 @@ def test_pipeline_grid_search_and_set_output(make, data):
     search.fit(pandas.DataFrame(X, columns=[f"x{j}" for j in range(30)]), y)
     assert search.best_params_ == {f"{name}__alpha": 0.01}
     assert search.best_estimator_[-1].feature_names_in_[0] == "x0"
+
+
+@pytest.mark.parametrize("make", [ours.MultiTaskLasso, ours.MultiTaskClassifier, ours.MultiTaskLassoCV])
+@pytest.mark.parametrize("kind", [*KINDS, DASK_FRAME])
+def test_arrays_of_every_kind_are_taken_and_answered_in_numpy(kind, make, data):
+    X, Y = data
+    table, targets = given(X[:, :6], kind), given(Y, kind)
+    settings = {"alphas": [0.1, 0.02], "cv": 2} if make is ours.MultiTaskLassoCV else {"alpha": 0.02}
+    plain = make(**settings).fit(X[:, :6], Y)
+    model = make(**settings).fit(table, targets, sample_weight=given(np.ones(len(X)), kind))
+    np.testing.assert_allclose(model.coef_, plain.coef_, atol=1e-6)
+    assert type(model.predict(table)) is np.ndarray
+    np.testing.assert_allclose(model.predict(table), plain.predict(X[:, :6]), atol=1e-6)
+    assert model.score(table, targets) == pytest.approx(plain.score(X[:, :6], Y), abs=1e-6)
+    if kind in ("pandas", DASK_FRAME):
+        assert list(model.feature_names_in_) == list("abcdef") and list(model.task_names_in_) == list("abc")
+    if kind != DASK_FRAME:  # scikit-learn divides these
+        search = GridSearchCV(make(**settings), {"max_iter": [100, 1000]}, cv=2).fit(table, targets)
+        assert search.best_estimator_.coef_.shape == (3, 6)
+
+
+@pytest.mark.parametrize("name", ["X", "y"])
+def test_what_numpy_cannot_hold_is_refused_with_its_remedy(name, data):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    for wrong, remedy in (
+        (lambda A: torch.from_numpy(A).bfloat16(), "float"),
+        (lambda A: torch.from_numpy(A).to_sparse(), "to_dense"),
+        (lambda A: polars.DataFrame(A).lazy(), "collect"),
+    ):
+        X, Y = (wrong(A) if called == name else A for A, called in zip(data, "Xy", strict=True))
+        with pytest.raises(TypeError, match=rf"^{name} is .*{name}\.{remedy}\(\)"):
+            ours.GroupLasso().fit(X, Y)
 
 
 def test_selection_of_features(data):
