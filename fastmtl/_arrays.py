@@ -103,3 +103,40 @@ def check_finite(A: np.ndarray, name: str, *, gaps: bool = False) -> None:
             raise ValueError(
                 f"{name} holds {block[where]} at [{place}]; every entry must be finite: drop or impute it"
             )
+
+
+def distinct(labels: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct labels (K,) of a vector, sorted, and the place (n,) of every entry's among them.
+
+    Raises
+    ------
+    ValueError
+        A missing label: None, NaN, inf, or the NA of pandas.
+    TypeError
+        Labels of types that have no common order.
+    """
+    kind = labels.dtype.kind
+    missing = ~np.isfinite(labels) if kind == "f" else _missing(labels) if kind == "O" else np.zeros(0)
+    if missing.any():
+        at = int(np.argmax(missing))
+        raise ValueError(f"{name} holds {labels[at]} at [{at}]; every entry must be a label")
+    try:
+        return np.unique(labels, return_inverse=True)
+    except TypeError:
+        types = sorted({type(label).__name__ for label in labels})
+        raise TypeError(
+            f"{name} holds labels of types {', '.join(types)}, which have no common order; use one type"
+        ) from None
+
+
+def _missing(labels: np.ndarray) -> np.ndarray:
+    """Which objects (n,) are no labels."""
+    return np.array(
+        [
+            label is None
+            or type(label).__name__ in ("NAType", "NaTType")
+            or (isinstance(label, (float, np.floating)) and not np.isfinite(label))
+            for label in labels
+        ],
+        dtype=bool,
+    )

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._arrays import as_ndarray, check_dense, is_sparse
+from ._arrays import as_ndarray, check_dense, distinct, is_sparse
 from ._kinds import FRAMES, kind_of, not_numbers, read
 from .backend import host_array, is_on_device
 
@@ -57,25 +57,7 @@ def read_labels(labels: Any, name: str, n: int | None = None) -> tuple[np.ndarra
         raise ValueError(
             f"{name} has shape {values.shape}, {expected} was expected: the label of every sample"
         )
-    missing = (
-        [at for at, value in enumerate(values) if is_missing(value)] if values.dtype.kind in "fO" else []
-    )
-    if missing:
-        raise ValueError(f"{name} holds {values[missing[0]]} at [{missing[0]}]; every sample needs a label")
-    try:
-        return np.unique(values, return_inverse=True)
-    except TypeError:
-        types = sorted({type(value).__name__ for value in values})
-        raise TypeError(
-            f"{name} holds labels of types {', '.join(types)}, which have no common order; use one type"
-        ) from None
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a label is none: None, NaN, inf, or the NA of pandas."""
-    if isinstance(value, (float, np.floating)):
-        return not np.isfinite(value)
-    return value is None or type(value).__name__ in ("NAType", "NaTType")
+    return distinct(values, name)
 
 
 def read_data(X: Any, Y: Any, sample_weight: Any, offset: Any, task: Any) -> Data:

@@ -96,6 +96,8 @@ def test_groups_in_three_notations_agree():
     labels = Group(0.4, groups=np.repeat([0, 1, 2], 4)).prox(V, 1.0)
     sizes = Group(0.4, groups=[4, 4, 4]).prox(V, 1.0)
     lists = Group(0.4, groups=[range(4), range(4, 8), range(8, 12)]).prox(V, 1.0)
+    pairs = Group(0.4, groups=[("a", 1)] * 4 + [("a", 2)] * 4 + [("b", 0)] * 4).prox(V, 1.0)
+    np.testing.assert_array_equal(pairs, lists)
     np.testing.assert_array_equal(labels, sizes)
     np.testing.assert_array_equal(labels, lists)
 

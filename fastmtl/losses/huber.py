@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from .._settings import check_number
 from ._base import EPS, Array, Loss
 
 
@@ -35,8 +36,9 @@ class Huber(Loss):
     curvature: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.delta) and self.delta > 0):
-            raise ValueError(f"delta is {self.delta}, expected a positive finite number (in units of y).")
+        check_number(
+            self.delta, "delta", "a finite number > 0, in units of y,", lambda delta: 0 < delta < np.inf
+        )
 
     def value(self, y: Array, z: Array) -> Array:
         size = np.abs(z - y)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._arrays import distinct
 from ._base import EPS, Array, Loss
 
 MODERATE = 32.0
@@ -46,6 +47,13 @@ class Multinomial(Loss):
     curvature: ClassVar[float] = 0.5
     joint: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        if self.classes is None:
+            return
+        labels = np.asarray(self.classes)
+        if labels.ndim != 1 or not labels.size or len(distinct(labels, "classes")[0]) < len(labels):
+            raise ValueError(f"classes is {self.classes!r}; a sequence of distinct labels was expected")
+
     def n_columns(self, y: Array) -> int:
         if np.ndim(y) == 2:
             return int(np.shape(y)[1])
@@ -57,9 +65,7 @@ class Multinomial(Loss):
     def encode(self, y: Array, what: str) -> Array:
         """One-hot rows (n, K) of labels of any sortable type."""
         array = np.asarray(y)
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ValueError(f"{what} contains NaN or infinity, expected class labels; remove those rows.")
-        labels = self.labels(array)
+        labels = self.labels(array) if self.classes is not None else distinct(array, what)[0]
         onehot = (array[:, None] == labels[None, :]).astype(np.float64)
         if not onehot.any(axis=1).all():
             stray = array[~onehot.any(axis=1)][0]

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._arrays import Array
+from .._arrays import Array, as_ndarray
+from .._settings import check_number
 
 
 class Lowered(NamedTuple):
@@ -146,33 +147,22 @@ def round_up(value: float) -> float:
     return value * (1.0 + 8.0 * sys.float_info.epsilon)
 
 
-def check_alpha(alpha: Any, name: str = "alpha") -> float:
-    """A finite, non-negative float, or an error naming the argument."""
-    if isinstance(alpha, (bool, np.bool_)) or not isinstance(alpha, (int, float, np.integer, np.floating)):
-        raise TypeError(
-            f"{name} is {alpha!r}, a number was expected; see fastmtl.alpha_max for the useful range"
-        )
-    if not (math.isfinite(alpha) and alpha >= 0):
-        raise ValueError(
-            f"{name} is {alpha}, a finite number >= 0 was expected; see fastmtl.alpha_max for the useful range"
-        )
-    return float(alpha)
+def check_alpha(alpha: Any) -> float:
+    """A strength: a finite, non-negative float, or an error that says where to look for one."""
+    expected = "a finite number >= 0 (see fastmtl.alpha_max for the useful range)"
+    return check_number(alpha, "alpha", expected, lambda alpha: 0 <= alpha < math.inf)
 
 
 def check_fraction(value: Any, name: str) -> float:
     """A float in [0, 1], or an error naming the argument."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} is {value!r}, a number in [0, 1] was expected")
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} is {value}, a number in [0, 1] was expected")
-    return float(value)
+    return check_number(value, name, "a number in [0, 1]", lambda value: 0 <= value <= 1)
 
 
 def check_weights(weights: Any, name: str) -> tuple[float, ...] | None:
     """Non-negative weights (inf allowed) as a tuple, or an error naming the argument."""
     if weights is None:
         return None
-    array = np.asarray(weights, dtype=np.float64)
+    array = as_ndarray(weights, name).astype(np.float64)
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}, one weight each was expected; pass a 1-D sequence")
     if np.isnan(array).any() or (array < 0).any():

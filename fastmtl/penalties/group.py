@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from .._arrays import distinct
 from .._settings import check_flag
 from ._base import Lowered, check_alpha, check_fraction, check_weights
 from ._block import BlockPenalty
@@ -19,8 +21,8 @@ def parse_groups(groups: Any, p: int) -> tuple[np.ndarray | None, np.ndarray]:
     Parameters
     ----------
     groups : sequence
-        Labels (one a feature, any hashable or number), sizes (integers that sum to p, fewer than p of them), or index lists
-        that hold every feature exactly once.
+        Labels (one a feature: numbers, words or tuples with a word in them, of types that can be sorted), sizes (integers
+        that sum to p, fewer than p of them), or index lists that hold every feature exactly once.
     p : int
         Number of features.
 
@@ -33,11 +35,11 @@ def parse_groups(groups: Any, p: int) -> tuple[np.ndarray | None, np.ndarray]:
 
     Raises
     ------
-    ValueError
-        Groups that overlap, leave out a feature, are empty or do not match p.
+    ValueError, TypeError
+        Groups that overlap, leave out a feature, are empty or do not match p; labels that have no order.
     """
-    groups = list(groups)
-    if groups and all(np.ndim(g) == 1 and not isinstance(g, (str, bytes)) for g in groups):
+    groups = coded_groups(groups)
+    if groups and all(np.ndim(g) == 1 for g in groups):
         lists = [np.asarray(g) for g in groups]
         for b, g in enumerate(lists):
             if g.size == 0:
@@ -59,7 +61,7 @@ def parse_groups(groups: Any, p: int) -> tuple[np.ndarray | None, np.ndarray]:
             raise ValueError("groups must be labels per feature, sizes, or a list of index lists")
         if len(labels) != p:
             return None, _sizes_pointer(labels, p)
-        _, codes = np.unique(labels, return_inverse=True)
+        codes = distinct(labels, "groups")[1]
         order = np.argsort(codes, kind="stable")
         ptr = np.concatenate([[0], np.cumsum(np.bincount(codes))])
     in_place = np.array_equal(order, np.arange(p))
@@ -75,16 +77,29 @@ def _sizes_pointer(sizes: np.ndarray, p: int) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
+def coded_groups(groups: Any) -> list[Any]:
+    """Groups in numbers: index lists, sizes and labels that are numbers as they are, other labels by their order."""
+    groups = list(groups)
+    if all(isinstance(entry, Real) for g in groups for entry in (g if isinstance(g, tuple) else (g,))):
+        return groups
+    return distinct(np.fromiter(groups, dtype=object, count=len(groups)), "groups")[1].tolist()
+
+
 def freeze_groups(groups: Any) -> Any:
     """Groups as nested tuples, so that a penalty stays immutable and comparable."""
     if groups is None:
         return None
-    if isinstance(groups, (str, bytes)) or not hasattr(groups, "__iter__"):
+    if isinstance(groups, (str, bytes, Mapping)) or not hasattr(groups, "__iter__"):
         raise ValueError(f"groups is {groups!r}; give labels per feature, sizes, or a list of index lists")
-    return tuple(
-        tuple(np.asarray(g).tolist()) if np.ndim(g) else (g.item() if hasattr(g, "item") else g)
-        for g in groups
-    )
+    return tuple(_frozen(g) for g in groups)
+
+
+def _frozen(group: Any) -> Any:
+    if isinstance(group, tuple):
+        return group
+    if isinstance(group, (set, frozenset)):
+        group = sorted(group)
+    return tuple(np.asarray(group).tolist()) if np.ndim(group) else getattr(group, "item", lambda: group)()
 
 
 def group_strengths(weights: Any, ptr: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array
+from .._settings import check_number
 from ._base import Penalty, check_alpha, round_up
 
 EPS = float(np.finfo(np.float64).eps)
@@ -54,7 +55,8 @@ class Trace(Penalty):
 
     def __init__(self, alpha: float | None = None, *, ridge: float = 0.0) -> None:
         object.__setattr__(self, "alpha", None if alpha is None else check_alpha(alpha))
-        object.__setattr__(self, "ridge", check_alpha(ridge, "ridge"))
+        ridge = check_number(ridge, "ridge", "a finite number >= 0", lambda ridge: 0 <= ridge < math.inf)
+        object.__setattr__(self, "ridge", ridge)
 
     def with_alpha(self, alpha: float) -> Any:
         return Trace(alpha, ridge=self.ridge)

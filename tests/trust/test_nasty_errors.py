@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from inputs import BINARY, COUNTS, LABELS, X, Y, put
 
 import fastmtl
-from fastmtl.losses import Huber
+from fastmtl.losses import Huber, Multinomial
 from fastmtl.penalties import L1, L21, Group, SparseGroup, Trace
 
 NAN, INF = np.nan, np.inf
@@ -243,6 +243,33 @@ def wrong_types() -> Iterator[tuple[str, str, Callable[[], Any]]]:
         lambda: fit(penalty=Group(groups=[6, 6], group_weights="root")),
     )
     yield "groups_missing", "groups", lambda: fit(penalty="group")
+    for name, groups in {
+        "None": [None] * 6 + ["a"] * 6,
+        "nan": [NAN] * 12,
+        "mixed": [1] * 6 + ["a"] * 6,
+        "dict": {"a": [0]},
+        "number": 3,
+        "word": "aabbccddeeff",
+        "masks": [np.arange(12) < 6, np.arange(12) >= 6],
+        "floats": [6.0, 6.0],
+    }.items():
+        yield f"groups_{name}", "groups", lambda groups=groups: fit(penalty=Group(groups=groups))
+    yield "group_weights_words", "group_weights has dtype", lambda: Group(groups=[12], group_weights=["a"])
+    yield "feature_weights_word", "feature_weights has dtype", lambda: L21(feature_weights="a")
+    yield "feature_weights_None", "feature_weights has dtype", lambda: L1(feature_weights=[None, 1.0])
+    yield "ridge_inf-remedy", "a finite number >= 0 was expected$", lambda: Trace(ridge=INF)
+    yield "delta_word", "delta is 'a'", lambda: Huber("a")
+    yield "delta_True", "delta is True", lambda: Huber(True)
+    yield "classes_word", "classes is 'abc'", lambda: Multinomial("abc")
+    yield "classes_twice", "classes is", lambda: Multinomial(("a", "b", "a"))
+    for value in (None, NAN):
+        words = np.array(["a", "b"] * 19 + [value, "b"], dtype=object)
+        yield f"Y_{value}-words", "Y holds", lambda words=words: fit(Y=words, loss="multinomial")
+    yield (
+        "Y_mixed",
+        "Y holds labels of types",
+        lambda: fit(Y=np.array([1, "b"] * 20, dtype=object), loss="multinomial"),
+    )
     yield "penalty_unknown", "penalty", lambda: fit(penalty="l22")
     yield "penalty_number", "penalty", lambda: fit(penalty=3)
     yield "penalty_class", "penalty", lambda: fit(penalty=L21)
