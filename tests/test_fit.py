@@ -9,7 +9,7 @@ import pytest
 from engine_cases import LAYOUTS, PENALTIES, P, regression
 
 import fastmtl
-from fastmtl.penalties import L1, L21, Group
+from fastmtl.penalties import L1, L21, Group, Penalty
 
 CASES = [pytest.param(penalty, id=name) for name, penalty in PENALTIES.items()]
 
@@ -284,6 +284,40 @@ def test_no_row_is_rounding(penalty):
         part = np.linalg.norm(fit.coef, axis=1) * np.linalg.norm(X, axis=0)
         tiny = (part > 0) & (part < np.finfo(float).eps * np.linalg.norm(Y - Y.mean(axis=0)))
         assert not (tiny & ~penalty.with_alpha(alpha).free(P)).any()
+
+
+class Rows(Penalty):
+    """The row norms of `L21` by value, prox and conjugate alone: `dual_scale` is left to bisection."""
+
+    name = "rows"
+
+    def value(self, W):
+        return self.alpha * np.linalg.norm(W, axis=1).sum()
+
+    def prox(self, W, step):
+        norms = np.linalg.norm(W, axis=1, keepdims=True)
+        return W * np.maximum(1.0 - step * self.alpha / np.maximum(norms, 1e-300), 0.0)
+
+    def conjugate(self, V):
+        return 0.0 if np.linalg.norm(V, axis=1).max(initial=0.0) <= self.alpha * (1 + 1e-12) else np.inf
+
+
+@pytest.mark.parametrize("exponents", [(0, 0), (300, -200), (-400, 100), (0, 400)], ids=str)
+def test_own_penalties_at_any_size(exponents):
+    """X times 2^k and Y times 2^m are the same problem at alpha times 2^(k + m), for a penalty that knows nothing of it."""
+    k, m = exponents
+    X, Y = regression(n=30, p=8, t=3, active=3)
+    alpha = 0.2 * fastmtl.alpha_max(X, Y)
+    expected = fastmtl.fit(X, Y, alpha=alpha, tol=1e-10)
+    A, B, strength = np.ldexp(X, k), np.ldexp(Y, m), float(np.ldexp(alpha, k + m))
+    assert fastmtl.alpha_max(A, B, Rows()) == pytest.approx(5.0 * strength, rel=1e-9)
+    found = fastmtl.fit(A, B, Rows(), alpha=strength, tol=1e-8)
+    assert found.status == "optimal" and np.ldexp(found.certificate.primal, -2 * m) == pytest.approx(
+        expected.certificate.primal, rel=1e-7
+    )
+    path = fastmtl.fit_path(A, B, Rows(), alphas=[5.0 * strength, strength], tol=1e-8)
+    assert all(status == "optimal" for status in path.statuses) and not path[0].coef.any()
+    assert path[1].certificate.primal == pytest.approx(found.certificate.primal, rel=1e-7)
 
 
 def test_early_stops_are_honest():

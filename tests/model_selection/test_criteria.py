@@ -142,6 +142,23 @@ def test_criteria_are_their_definitions():
     np.testing.assert_allclose(known.deviance, squares @ [1.0, 0.5, 0.25])
 
 
+def test_texts_name_the_best_of_each():
+    X, Y = problem()
+    path = fastmtl.fit_path(X, Y, n_alphas=6)
+    made = path_criteria(path, X, Y)
+    text = repr(made)
+    for name in ("aic", "bic", "ebic"):
+        assert f"at alpha {path.alphas[made.best(name)]:.4g}" in text
+    assert text in made._repr_html_()
+
+
+def test_a_path_without_degrees_to_spare_has_no_best():
+    X, Y = problem(n=4, p=9)
+    made = path_criteria(fastmtl.fit_path(X, Y, penalty=L1(), alphas=[1e-9], fit_intercept=False), X, Y)
+    with pytest.raises(ValueError, match="larger alphas"):
+        made.best()
+
+
 def test_integer_weights_are_repeated_rows():
     X, Y = problem()
     weight = np.random.default_rng(0).integers(1, 4, len(X))

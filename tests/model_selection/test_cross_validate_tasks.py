@@ -176,6 +176,41 @@ def test_splitters_divide_the_rows_of_a_table_with_labels_of_tasks():
     assert list(cv.best.task_columns) == ["1", "2", "3"]
 
 
+def test_splitters_divide_each_of_several_designs():
+    """A splitter is asked once a task, with the groups of that task."""
+    model_selection = pytest.importorskip("sklearn.model_selection", reason="a splitter of scikit-learn")
+    X, Y = own_designs()
+    groups = [np.arange(len(y)) // 4 for y in Y]
+    for splitter, own in ((model_selection.KFold(3), None), (model_selection.GroupKFold(3), groups)):
+        cv = fastmtl.cross_validate(X, Y, cv=splitter, groups=own, n_alphas=3, tol=TOL)
+        parts = [list(splitter.split(x, y, g)) for x, y, g in zip(X, Y, own or [None] * 3, strict=True)]
+        pairs = [([p[0] for p in fold], [p[1] for p in fold]) for fold in zip(*parts, strict=True)]
+        np.testing.assert_array_equal(
+            cv.scores, fastmtl.cross_validate(X, Y, cv=pairs, n_alphas=3, tol=TOL).scores
+        )
+    with pytest.raises(ValueError, match="2 and 2 tasks"):
+        fastmtl.cross_validate(X, Y, cv=[(pairs[0][0][:2], pairs[0][1][:2])], n_alphas=3)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "multinomial"])
+def test_misclassified_is_one_less_accuracy(loss):
+    X, Y = regression(n=40, p=5, t=1)
+    labels = np.digitize(Y[:, 0], [0.0] if loss == "logistic" else [-0.5, 0.5])
+    cv = fastmtl.cross_validate(X, labels, loss=loss, score="misclassified", n_alphas=3, cv=4)
+    for k, (train, test) in enumerate(folds.k_fold(40, 4)):
+        fit = fastmtl.fit(X[train], labels[train], loss=loss, alpha=cv.alphas[0, -1])
+        right = fit.score(X[test], labels[test], metric="accuracy")
+        assert cv.scores[0, -1, k, 0] == pytest.approx(1.0 - right)
+
+
+def test_rules_and_texts():
+    X, Y = regression(n=30, p=6, t=2)
+    cv = fastmtl.cross_validate(X, Y, n_alphas=3)
+    assert cv._repr_html_().startswith("<pre>")
+    with pytest.raises(ValueError, match="rule is 'best'"):
+        cv.index("best")
+
+
 def test_results_can_be_pickled():
     import pickle
 

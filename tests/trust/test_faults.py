@@ -95,6 +95,21 @@ def test_damaged_cache(tmp_path, damage, kind):
     in_process("fit()", NUMBA_CACHE_DIR=str(cache))
 
 
+def test_every_failure_of_a_cache_is_a_miss(monkeypatch):
+    """Reading, writing and clearing fail, then there is no folder at all: functions are compiled in memory."""
+    from fastmtl_kernels.cpu import _jit
+
+    def broken(*_):
+        raise OSError("the disk is gone")
+
+    for name in ("load_overload", "save_overload", "flush"):
+        monkeypatch.setattr(_jit.FunctionCache, name, broken)
+    assert _jit.jit(lambda x: x + 1.0)(2.0) == 3.0
+    monkeypatch.setattr(_jit, "_TolerantCache", broken)
+    assert _jit.jit(lambda x: x + 1.0)(2.0) == 3.0
+    assert _jit.cache_folder() is None
+
+
 @pytest.mark.slow
 def test_no_folder_for_a_cache(tmp_path):
     """A cache folder that is a file, and no HOME: compiled in memory."""
