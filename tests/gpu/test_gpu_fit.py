@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+from gpu_cases import quadratic_of
 from standin import DEVICE
 
 import fastmtl
@@ -116,6 +117,29 @@ def test_shapes(on_device, shape):
         warnings.simplefilter("error")
         wanted, found = (fastmtl.fit(X, Y, alpha=0.05, backend=where) for where in ("cpu", "gpu"))
     _agree(found, wanted, 1e-6)
+
+
+def test_more_active_rows_than_one_block_of_threads_takes(on_device, monkeypatch):
+    """The accelerated descent takes over, and both arrays come back in one trip."""
+    monkeypatch.setattr(on_device._sweep, "DESCEND_ROWS", 4)
+    X, Y = _data()
+    found = fastmtl.fit(X, Y, L21(0.1), backend="gpu")
+    assert found.n_active > 4
+    _agree(found, fastmtl.fit(X, Y, L21(0.1), backend="cpu"), 1e-6)
+
+
+def test_batches_are_single_descents(on_device):
+    from fastmtl_kernels.gpu import hosted
+
+    def problems():
+        rng = np.random.default_rng(0)
+        return [quadratic_of(5, 3, kind, rng) for kind in ("rows", "groups", "l1", "ridge")]
+
+    together, alone = problems(), problems()
+    found = hosted.sweep_batch([q for q, _ in together], [s for _, s in together], np.full(4, 1e-10), 500)
+    for one, (batched, _), (single, shrink) in zip(found, together, alone, strict=True):
+        assert one == hosted.sweep(single, shrink, 1e-10, 500) and one.gap <= 1e-10
+        np.testing.assert_array_equal(batched.coef, single.coef)
 
 
 @pytest.mark.parametrize("penalty", ["l21", "l1", "trace"])
