@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._arrays import as_ndarray, check_dense, distinct, is_sparse
-from ._kinds import FRAMES, kind_of, not_numbers, read
+from ._kinds import FRAMES, in_memory, kind_of, not_numbers, read
 from .backend import host_array, is_on_device
 
 
@@ -71,7 +71,7 @@ def read_data(X: Any, Y: Any, sample_weight: Any, offset: Any, task: Any) -> Dat
     if task is not None:
         return _by_label(X, Y, sample_weight, offset, task)
     if not is_list_of_designs(X):
-        return Data(X, to_host(Y), to_host(sample_weight), to_host(offset))
+        return Data(X, _held(Y, "Y"), _held(sample_weight, "sample_weight"), _held(offset, "offset"))
     n_tasks = len(X)
     Y = _one_a_task(Y, "Y", n_tasks)
     weights = (
@@ -96,7 +96,12 @@ def _one_a_task(A: Any, name: str, n_tasks: int) -> list[Any]:
         raise ValueError(
             f"{name} has {came}, X is a list of {n_tasks} designs; pass a list with one vector a task"
         )
-    return [to_host(a) for a in A]
+    return [_held(a, f"{name}[{i}]") for i, a in enumerate(A)]
+
+
+def _held(A: Any, name: str) -> Any:
+    """What goes with X in host memory: a device array copied, one of dask computed, anything else as it is."""
+    return in_memory(to_host(A), name)
 
 
 def _by_label(X: Any, Y: Any, sample_weight: Any, offset: Any, task: Any) -> Data:

@@ -150,16 +150,21 @@ def test_predictions_for_a_jax_array_of_32_bits_are_of_32_bits():
     np.testing.assert_allclose(Z, result.predict(X), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_targets_and_weights_may_be_of_any_kind(kind):
+@pytest.mark.parametrize("kind", [*KINDS, DASK_FRAME])
+def test_what_goes_with_x_may_be_of_any_kind(kind):
     wide(kind)
     X, Y = data()
-    s = np.linspace(0.5, 1.5, len(X))
-    plain = fastmtl.fit(X, Y, alpha=0.05, sample_weight=s)
-    result = fastmtl.fit(X, given(Y, kind), alpha=0.05, sample_weight=given(s, kind))
+    beside = {"sample_weight": np.linspace(0.5, 1.5, len(X)), "offset": 0.1 * Y}
+    plain = fastmtl.fit(X, Y, alpha=0.05, **beside)
+    there = {name: given(A, kind) for name, A in beside.items()}
+    result = fastmtl.fit(X, given(Y, kind), alpha=0.05, **there)
     assert type(result.coef) is np.ndarray
     same(result.coef, plain.coef)
-    assert result.task_names == (list("abc") if kind in FRAMES else None)
+    assert result.task_names == (list("abc") if kind in (*FRAMES, DASK_FRAME) else None)
+    by_label = fastmtl.fit(X, given(Y[:, 0], kind), alpha=0.05, task=given(np.arange(40) % 2, kind))
+    assert [one.name for one in by_label.tasks] == ["0", "1"]
+    answer = by_label.predict(X, task=given(np.arange(40) % 2, kind))
+    np.testing.assert_array_equal(answer, by_label.predict(X, task=np.arange(40) % 2))
 
 
 @pytest.mark.parametrize("loss", ["logistic", "poisson", "multinomial"])
