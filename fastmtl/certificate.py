@@ -22,6 +22,7 @@ from .problem import Problem, orthonormal, project_off
 
 PROJECTION_ROUNDS = 20
 """Rounds of adding unpenalised non-negative features to the equality constraints; one is the rule."""
+EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Certificate:
     relative_gap : float
         `gap / P(0)`, with P(0) the least loss over intercepts at W = 0; free of the units of X and Y.
     infeasibility : float
-        Largest violation left in the equality constraints of unpenalised features (rounding).
+        Largest violation that the dual point has left in the constraints of unpenalised features (rounding).
     scale : float
         Sum of the absolute terms of primal and dual over P(0): what rounding errors are relative to.
     """
@@ -113,10 +114,13 @@ def evaluate(
     norms = problem.penalty.block_norms(V)
     bound = dual_bound(problem, plain, V, norms)
     if len(problem.sign_free):
-        direction = _sign_constrained(problem, residual, coef, rows)
+        used = _full(problem, coef, rows)[problem.sign_free] > 0.0
+        direction = _sign_constrained(problem, residual, used)
         bound = dual_bound(problem, direction)
     if candidate is not None:
         other = _feasible(problem, problem.weighted(np.asarray(candidate, dtype=np.float64)))
+        if len(problem.sign_free):
+            other = _sign_constrained(problem, other)
         tried = dual_bound(problem, other)
         if tried.value > bound.value:
             bound, direction = tried, other
@@ -222,13 +226,38 @@ def dual_bound(
 ) -> Bound:
     """Best dual value along a direction (n, t), in weighted units, that satisfies the equality constraints.
 
-    `V` is `X' (omega direction)` and `norms` its block norms, when they are known already.
+    `V` is `X' (omega direction)` and `norms` its block norms, when they are known already. A direction that is rounding,
+    as all that is left of interpolated data, breaks the constraints by its own size: it gives the bound at zero.
     """
     if V is None:
         V = problem.unit * problem.design.correlate(problem.weighted(direction))
+    if not _keeps_constraints(problem, direction, V):
+        return Bound(0.0, 0.0, 0.0, 0.0, 0.0)
     cross = problem.unit * float(np.vdot(direction, problem.weighted(problem.Y)))
     square = problem.unit * float(np.vdot(direction, direction))
     return scaled_bound(problem, V, cross, square, norms)
+
+
+def _keeps_constraints(problem: Problem, direction: Array, V: Array) -> bool:
+    """Whether a direction meets the constraints of unpenalised columns up to the rounding of its products with them."""
+    free, sign_free = problem.free, problem.sign_free
+    if not len(free) + len(sign_free):
+        return True
+    left = np.concatenate([np.abs(V[free]), np.maximum(V[sign_free], 0.0)])
+    along = problem.intercept_basis.T @ direction
+    size = float(np.linalg.norm(direction))
+    slack = rounding(problem) * size
+    sizes = problem.unit * problem.untouched_sizes
+    return bool((np.linalg.norm(left, axis=1) <= slack * sizes).all() and np.linalg.norm(along) <= slack)
+
+
+def rounding(problem: Problem) -> float:
+    """What rounding leaves of a product of a direction with unpenalised columns that it was projected off, over both sizes.
+
+    Columns that a rank decision dropped (see `orthonormal`) are that far from the span of the others.
+    """
+    count = problem.intercept_basis.shape[1] + len(problem.free) + len(problem.sign_free)
+    return 16.0 * EPS * max(problem.design.n, count) * math.sqrt(count)
 
 
 def scaled_bound(
@@ -240,9 +269,8 @@ def scaled_bound(
     """
     infeasibility = 0.0
     if len(problem.free) or len(problem.sign_free):
-        infeasibility = max(
-            _largest(np.abs(V[problem.free])), _largest(np.maximum(V[problem.sign_free], 0.0))
-        )
+        left = np.abs(V[problem.free]), np.maximum(V[problem.sign_free], 0.0)
+        infeasibility = max(float(part.max(initial=0.0)) for part in left)
         if norms is None:
             V = V.copy()
             V[problem.free] = 0.0
@@ -267,23 +295,19 @@ def _feasible(problem: Problem, direction: Array) -> Array:
     return project_off(project_off(direction, problem.basis), problem.basis)
 
 
-def _largest(values: Array) -> float:
-    return float(values.max(initial=0.0))
-
-
-def _sign_constrained(problem: Problem, residual: Array, coef: Array, rows: Array | None) -> Array:
-    """Project a residual so that free features under W >= 0 have V = 0 where used and V <= 0 where not."""
+def _sign_constrained(problem: Problem, residual: Array, used: Array | None = None) -> Array:
+    """Project a residual so that free features under W >= 0 have V = 0 where `used` (f, t) and V <= 0 where not."""
     columns = problem.weighted(problem.design.take(problem.sign_free).T)
-    used = _full(problem, coef, rows)[problem.sign_free] > 0.0
+    if used is None:
+        used = np.zeros((columns.shape[1], residual.shape[1]), dtype=bool)
+    sizes, slack = np.linalg.norm(columns, axis=0), 0.25 * rounding(problem)
     out = np.empty_like(residual)
     for t in range(residual.shape[1]):
         active = used[:, t]
         for _ in range(PROJECTION_ROUNDS):
             basis = orthonormal(np.hstack([problem.intercept_basis, columns[:, active]]))
-            out[:, t] = project_off(residual[:, t : t + 1], basis)[:, 0]
-            over = (
-                columns.T @ out[:, t] > 1e-13 * np.linalg.norm(columns, axis=0) * np.linalg.norm(out[:, t])
-            ) & ~active
+            out[:, t] = project_off(project_off(residual[:, t : t + 1], basis), basis)[:, 0]
+            over = (columns.T @ out[:, t] > slack * sizes * np.linalg.norm(out[:, t])) & ~active
             if not over.any():
                 break
             active = active | over

@@ -12,6 +12,7 @@ import numpy as np
 
 from ._arrays import Array
 from .designs import TaskDesign
+from .problem import orthonormal, project_off
 from .task_problem import EPS, TaskProblem
 
 NEWTON_STEPS = 200
@@ -22,6 +23,8 @@ POLISHING_STEPS = 6
 MIXING_STEPS = 12
 """Bisections of the exponent of the share of a point well inside that a point outside the domain is mixed with."""
 LEAST_SHARE = 1e-15
+ROUNDING = 1e-12
+"""Share of a loss that its own rounding may seem to change it by."""
 
 
 class Nuisance:
@@ -117,6 +120,8 @@ class Nuisance:
             kept = np.abs(after).max(axis=0) < 0.5 * np.abs(gradient).max(axis=0)
             if not kept.any():
                 break
+            if not self.problem.loss_value(ahead) <= (1.0 + ROUNDING) * self.problem.loss_value(Z):
+                break  # no polish: where a loss is flat, a step leads anywhere
             coef, gradient = coef + np.where(kept, step, 0.0), np.where(kept, after, gradient)
             Z = np.where(self.problem.design.spread(kept), ahead, Z)
         return coef
@@ -143,12 +148,38 @@ class Nuisance:
             return theta
         return theta - self.predict(solve(self._metric, self.correlate(self.problem.omega * theta)))
 
+    def _projected_exactly(self, theta: Array, columns: Array) -> Array:
+        """theta projected in some columns off A itself: its Gram matrix, which is cheaper, squares the condition."""
+        problem, out, ptr = self.problem, theta.copy(), self.problem.design.ptr
+        ones = np.ones(problem.n_tasks)
+        A = np.stack([self.predict(np.outer(e, ones)) for e in np.eye(self.ones + len(self.free))], axis=1)
+        for c in np.flatnonzero(columns):
+            rows = slice(ptr[c], ptr[c + 1])
+            root = np.sqrt(problem.omega[rows])[:, None]
+            basis = orthonormal(root * A[rows])
+            left = project_off(project_off(root * theta[rows, None], basis), basis)
+            out[rows] = np.divide(left, root, out=np.zeros_like(left), where=root > 0)[:, 0]
+        return out
+
     def dual_point(self, theta: Array) -> Array:
-        """theta (N,) brought to `A' (omega theta) = 0` and into the domain of the losses' conjugates."""
+        """theta (N,) brought to `A' (omega theta) = 0` and into the domain of the losses' conjugates.
+
+        A column in which that fails is zero, which is always a dual point: all that is left of one that the unpenalised
+        parameters interpolate, or separate, is rounding, and breaks the constraints by its own size.
+        """
+        theta = self._inside(theta)
+        broken = self._broken(theta)
+        return np.where(self.problem.design.spread(broken), 0.0, theta) if broken.any() else theta
+
+    def _inside(self, theta: Array) -> Array:
+        """`dual_point` before its constraints are looked at again."""
         problem = self.problem
         if problem.unbounded.any():
             theta = np.where(problem.design.spread(problem.unbounded), 0.0, theta)
         theta = self._projected(theta)
+        broken = self._broken(theta)
+        if broken.any():
+            theta = self._projected_exactly(theta, broken)
         outside = self._outside(theta)
         if not outside.any():
             return problem.project_dual(theta)
@@ -177,6 +208,28 @@ class Nuisance:
                 missed[part.columns] = missed[part.columns].max()
                 slack[part.columns] += 8.0 * EPS
         return missed > slack
+
+    def _broken(self, theta: Array) -> Array:
+        """Mask (t,) of the columns that break `A' (omega theta) = 0` by more than rounding; those of a joint loss together."""
+        problem, count = self.problem, self.ones + len(self.free)
+        if not len(self.free):
+            return np.zeros(problem.n_tasks, dtype=bool)
+        weighted = problem.omega * theta
+        left = np.linalg.norm(self.correlate(weighted) / self._sizes, axis=0)
+        sizes = np.sqrt(problem.design.sums(weighted * weighted))
+        rows = problem.design.sums(np.ones(len(theta)))
+        broken = left > 16.0 * EPS * np.maximum(rows, count) * count * sizes
+        for part in problem.parts:
+            if part.loss.joint:
+                broken[part.columns] = broken[part.columns].any()
+        return broken
+
+    @cached_property
+    def _sizes(self) -> Array:
+        """Norms (f, t) of the columns of A, those of weight zero left out; 1 for zero ones."""
+        seen = (self.problem.omega > 0).astype(np.float64)
+        sizes = np.sqrt(np.einsum("tff->ft", self.grams(seen)))
+        return np.where(sizes > 0, sizes, 1.0)
 
     def violation(self, theta: Array) -> float:
         """Largest entry of `A' (omega theta)`: what rounding left of the equality constraints."""

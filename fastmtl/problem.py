@@ -78,6 +78,12 @@ class Problem:
             else np.empty(0, dtype=np.int64)
         )
 
+    @cached_property
+    def untouched_sizes(self) -> Array:
+        """Norms of the weighted columns of the free features, then of the `sign_free` ones."""
+        features = np.concatenate([self.free, self.sign_free])
+        return np.linalg.norm(self.weighted(self.design.take(features).T), axis=0)
+
     @property
     def _positive(self) -> bool:
         return bool(getattr(self.penalty, "positive", False))
