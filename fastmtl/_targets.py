@@ -159,15 +159,10 @@ def read_columns(Y: Any, n: int, losses: int | None) -> tuple[list[Array], list[
     losses : int or None
         Number of losses given, None when one is for all.
     """
-    if (
-        isinstance(Y, (list, tuple))
-        and losses is not None
-        and len(Y) == losses
-        and all(np.ndim(y) == 1 for y in Y)
-    ):
+    if losses is not None and is_list_of_targets(Y, losses):
         names, raw, is_1d = [f"Y[{t}]" for t in range(len(Y))], list(Y), False
     else:
-        names, raw, is_1d = _table_columns(Y)
+        names, raw, is_1d = table_columns(Y)
     columns = [as_vector(y, name) for name, y in zip(names, raw, strict=True)]
     for name, y in zip(names, columns, strict=True):
         if len(y) != n:
@@ -175,7 +170,12 @@ def read_columns(Y: Any, n: int, losses: int | None) -> tuple[list[Array], list[
     return columns, names, is_1d
 
 
-def _table_columns(Y: Any) -> tuple[list[str], list[Any], bool]:
+def is_list_of_targets(Y: Any, losses: int) -> bool:
+    """Whether Y is a list with a vector for each of so many losses, and not one array written as nested lists."""
+    return isinstance(Y, (list, tuple)) and len(Y) == losses and all(np.ndim(y) == 1 for y in Y)
+
+
+def table_columns(Y: Any) -> tuple[list[str], list[Any], bool]:
     """What errors call the columns of an array or frame of targets, the columns, and whether Y is a vector."""
     if hasattr(Y, "columns"):
         names = [f"Y[{str(name)!r}]" for name in Y.columns]

@@ -42,7 +42,7 @@ def limit_threads(n_threads: int | None) -> Iterator[None]:
     if n_threads is None:
         yield
         return
-    with _controller().limit(limits=n_threads):
+    with _controller().limit(limits=int(n_threads)):
         yield
 
 
