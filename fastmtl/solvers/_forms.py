@@ -9,7 +9,7 @@ import numpy as np
 from fastmtl_kernels._interface import BlockShrink, Quadratic
 
 from .._arrays import Array
-from .row_newton import row_newton
+from .second_order import finish
 
 FEW = 8
 PANEL = 64
@@ -67,7 +67,7 @@ class GramForm:
 
     def second_order(self) -> Array:
         """W after a second-order finish on the blocks that are active now."""
-        return row_newton(self.quadratic, self.shrink)
+        return finish(self.quadratic, self.shrink)
 
     def state(self) -> tuple[Array, Array]:
         """Copies of W and of what follows it affinely."""
@@ -155,7 +155,7 @@ class ResidualForm:
         rows = np.flatnonzero(np.repeat(used, sizes))
         shrink = BlockShrink(
             np.concatenate([[0], np.cumsum(sizes[used])]), self.shrink.l1[rows], self.shrink.l2[used],
-            self.shrink.ridge[used], False,
+            self.shrink.ridge[used], self.shrink.positive,
         )  # fmt: skip
         data, coef = self.columns.data[rows], self.coef[rows]
         gram, linear = data @ data.T, data @ self.target
@@ -163,7 +163,7 @@ class ResidualForm:
             gram[None], np.ones(coef.shape[1]), linear, linear - gram @ coef, coef, self.constant
         )
         out = np.zeros_like(self.coef)
-        out[rows] = row_newton(quadratic, shrink)
+        out[rows] = finish(quadratic, shrink)
         return out
 
     def _shifted(self, gradient: Array, linear_dot_coef: float) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._arrays import Array
 from ._forms import GramForm, ResidualForm
-from .row_newton import newton_applies, newton_cost
+from .second_order import finish_cost
 
 DEPTH = 5
 """Iterates an extrapolation combines."""
@@ -16,6 +16,8 @@ CALL = 4e5
 """Flops of a factorisation in the time that calling a kernel takes."""
 MOST = 5
 """Epochs a call of small problems, for which calls are what costs."""
+PATIENCE = 4000
+"""Epochs, beside as many as have been useful, without a smaller gap after which what is left is rounding."""
 
 
 def descend(
@@ -29,7 +31,8 @@ def descend(
 
     Sweeps run a few epochs at a time; every `DEPTH` of those an extrapolation is tried, and kept only if it lowers the
     objective. Once the sweeps have cost as much as a second-order finish would, that is tried too, so that neither can
-    waste more than the other needs. A `guess` (s, t) replaces the start if it is better.
+    waste more than the other needs. A `guess` (s, t) replaces the start if it is better. It ends early when the gap no longer
+    falls.
 
     Returns
     -------
@@ -40,22 +43,24 @@ def descend(
         attempt(form, guess, form.follow(guess), form.value(*form.state()))
     history: list[tuple[Array, Array]] = [form.state()]
     spent, wait = 0.0, 1.0
-    second_order = form.has_second_order and newton_applies(form.shrink)
+    best, useful = np.inf, 0
     # Kernels whose calls are costly, or stop by themselves, ask for more epochs at a time.
     least = getattr(form.kernels, "EPOCHS_A_CALL", 1)
     while form.epochs < max_epochs:
         before, active = form.epochs, int(form.coef.any(axis=1).sum())
         step = max(least, min(MOST, int(CALL / form.epoch_cost(active))))
         gap = form.advance(tol, min(step, max_epochs - before))
-        if gap <= tol or late():
+        if gap < 0.9 * best:
+            best, useful = gap, form.epochs
+        if gap <= tol or late() or form.epochs > 2 * useful + PATIENCE:
             return gap
         history.append(form.state())
         if len(history) > DEPTH:
             extrapolate(form, history)
             history = [form.state()]
-        if second_order:
+        if form.has_second_order:
             spent += CALL + (form.epochs - before) * form.epoch_cost(active)
-            if spent > wait * (newton_cost(active, form.coef.shape[1]) + form.active_cost(active)):
+            if spent > wait * (finish_cost(form.coef, active, form.shrink) + form.active_cost(active)):
                 coef = form.second_order()
                 form.restore(coef, form.follow(coef))
                 history = [form.state()]

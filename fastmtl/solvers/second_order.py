@@ -1,0 +1,19 @@
+"""Which second-order finish a restricted problem gets, and what it costs."""
+
+from __future__ import annotations
+
+from fastmtl_kernels._interface import BlockShrink, Quadratic
+
+from .._arrays import Array
+from .row_newton import newton_applies, newton_cost, row_newton
+from .support_newton import support_cost, support_newton
+
+
+def finish(quadratic: Quadratic, shrink: BlockShrink) -> Array:
+    """Coefficients (s, t) after Newton's method on what is not zero now."""
+    return (row_newton if newton_applies(shrink) else support_newton)(quadratic, shrink)
+
+
+def finish_cost(coef: Array, active: int, shrink: BlockShrink) -> float:
+    """Flops of `finish` with so many active rows; infinite where it should not be tried."""
+    return newton_cost(active, coef.shape[1]) if newton_applies(shrink) else support_cost(coef, shrink)
