@@ -69,8 +69,8 @@ def in_memory(A: Any, name: str) -> Any:
     TypeError
         A lazy polars frame; the message has the remedy.
     """
-    if isinstance(A, (list, tuple)) and len(A) and kind_of(A[0]):
-        return [in_memory(one, f"{name}[{i}]") for i, one in enumerate(A)]
+    if isinstance(A, (list, tuple)):
+        return [in_memory(one, f"{name}[{i}]") for i, one in enumerate(A)] if A and kind_of(A[0]) else A
     _check_collected(A, name)
     return A.compute() if kind_of(A) == "dask" else A
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -132,7 +133,7 @@ def _lazily(asked: _Asked, X: Any) -> Any:
     """The answer for every chunk of rows of a dask array or frame, not computed yet."""
     _check_names(asked.fit, feature_names(X))
     _check_shape(asked.fit, X)
-    asked = asked._replace(fit=asked.fit.host)
+    asked = asked._replace(fit=replace(asked.fit.host, dual=None, history=()))  # it goes to every worker
     if not hasattr(X, "rechunk"):
         return X.map_partitions(partial(_table, asked), meta=_table(asked, X._meta))
     blocks, ask = X.rechunk({1: -1}), partial(_numbers, asked)
@@ -184,7 +185,8 @@ def _linear(fit: FitResult, X: Any, columns: slice) -> np.ndarray:
     b = fit.intercept[columns]
     if fit.low_rank is not None:
         return np.asarray((X @ fit.low_rank.left) @ fit.low_rank.right[columns].T + b)
-    rows, W = fit.support, fit.coef[:, columns]
+    W = fit.coef[:, columns]
+    rows = np.flatnonzero(W.any(axis=1))
     return np.asarray((X[:, rows] @ W[rows] if 4 * len(rows) < len(W) else X @ W) + b)
 
 
