@@ -33,6 +33,8 @@ def _libraries() -> tuple[Any, ...]:
 
 def blas_threads() -> int:
     """Threads that matrix products use now."""
+    if _ONE_THREAD.is_on:
+        return 1
     return max((int(library.num_threads or 1) for library in _libraries()), default=1)
 
 
@@ -53,6 +55,11 @@ class _OneThread:
         self._lock = threading.Lock()
         self._inside = 0
         self._before: list[tuple[Any, int]] = []
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anyone is inside."""
+        return self._inside > 0
 
     def __enter__(self) -> None:
         with self._lock:
