@@ -6,7 +6,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from operator import index
+from typing import Any, NamedTuple, SupportsIndex, overload
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class PathResult:
     Attributes
     ----------
     alphas : ndarray of shape (A,)
-        Strengths, decreasing.
+        Strengths, decreasing (along slices that go backwards, increasing).
     intercepts : ndarray of shape (A, t)
     certificates : tuple of Certificate
         One an alpha; the first and the last come from the data, those between may come from cached cross-products with an
@@ -82,8 +83,31 @@ class PathResult:
     def __len__(self) -> int:
         return len(self.alphas)
 
-    def __getitem__(self, i: int) -> FitResult:
-        fit = self._in_host_memory(i)
+    @overload
+    def __getitem__(self, i: SupportsIndex) -> FitResult: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> PathResult: ...
+
+    def __getitem__(self, i: SupportsIndex | slice) -> FitResult | PathResult:
+        """The fit at place i, from the end when i is negative; for a slice the path of its strengths.
+
+        Raises
+        ------
+        IndexError
+            No such place.
+        TypeError
+            Neither a whole number nor a slice.
+        """
+        if isinstance(i, slice):
+            return replace(self, alphas=self.alphas[i], rows=self.rows[i], fits=self.fits[i])
+        if not hasattr(i, "__index__") or isinstance(i, np.ndarray):
+            raise TypeError(
+                f"path[{i!r}] is no fit; a place from 0 to {len(self) - 1} or a slice was expected"
+            )
+        if not -len(self) <= (at := index(i)) < len(self):
+            raise IndexError(f"path[{at}] is out of range; the path has {len(self)} alphas")
+        fit = self._in_host_memory(at)
         return fit if self.library is None else LibraryFitResult.of(fit, self.library)
 
     def _in_host_memory(self, i: int) -> FitResult:
@@ -118,7 +142,15 @@ class PathResult:
 
     @classmethod
     def load(cls, path: Any) -> PathResult:
-        """Read a path written by `save`."""
+        """Read a path written by `save`.
+
+        Raises
+        ------
+        ValueError
+            The file is damaged, or holds something else.
+        OSError
+            The file is not there, or may not be read.
+        """
         arrays, fits, rows = read_archive(path, "PathResult")
         return cls(arrays["alphas"], int(arrays["n_features"]), rows, fits)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ._archive import read_arrays
 from ._given import as_values, is_list_of_designs
 from ._low_rank import LowRank, decompose
 from ._predictions import linear_parts, predictions, response, unturned
@@ -290,7 +291,9 @@ class FitResult:
         Raises
         ------
         ValueError
-            The file holds something else.
+            The file is damaged, or holds something else.
+        OSError
+            The file is not there, or may not be read.
         """
         return read_archive(path, "FitResult")[1][0]
 
@@ -340,14 +343,13 @@ def read_archive(
     ValueError
         The file holds something else.
     """
-    with np.load(path, allow_pickle=False) as file:
-        if "header" not in file:
-            raise ValueError(f"{path} is not a model written by fastmtl: it has no header")
-        header = json.loads(str(file["header"]))
-        if header.get("kind") != kind or header.get("format") != FORMAT:
-            found = f"a {header.get('kind')} of format {header.get('format')}"
-            raise ValueError(f"{path} holds {found}; a {kind} of format {FORMAT} was expected")
-        arrays = {name: file[name] for name in file.files if name != "header"}
+    arrays = read_arrays(path)
+    if "header" not in arrays:
+        raise ValueError(f"{path} is not a model written by fastmtl: it has no header")
+    header = json.loads(str(arrays.pop("header")))
+    if header.get("kind") != kind or header.get("format") != FORMAT:
+        found = f"a {header.get('kind')} of format {header.get('format')}"
+        raise ValueError(f"{path} holds {found}; a {kind} of format {FORMAT} was expected")
     fits, rows = [], []
     for i, rest in enumerate(header["fits"]):
         rest["status"] = Status(rest["status"])

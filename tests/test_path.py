@@ -67,6 +67,43 @@ def test_path_survives_saving(tmp_path):
     assert again.certificates == path.certificates
 
 
+def test_slices_are_paths_and_places_count_from_the_end():
+    X, Y = regression()
+    path = fastmtl.fit_path(X, Y, n_alphas=5, eps=0.1)
+    for part in (slice(1, 3), slice(None, None, 2), slice(-2, None), slice(None, None, -1), slice(9, None)):
+        some = path[part]
+        assert isinstance(some, fastmtl.PathResult) and some.n_features == path.n_features
+        np.testing.assert_array_equal(some.alphas, path.alphas[part])
+        for fit, i in zip(some, range(5)[part], strict=True):
+            np.testing.assert_array_equal(fit.coef, path[i].coef)
+            assert fit.certificate == path.certificates[i]
+    np.testing.assert_array_equal(path[-1].coef, path[np.int64(4)].coef)
+    np.testing.assert_array_equal(path[1:3].coefs, path.coefs[1:3])
+    for place in (5, -6):
+        with pytest.raises(IndexError, match="5 alphas"):
+            path[place]
+    for place in ("a", 1.0, None, [0, 1], np.array([0]), (0, 1)):
+        with pytest.raises(TypeError, match="a slice was expected"):
+            path[place]
+
+
+@pytest.mark.parametrize("kind", [fastmtl.FitResult, fastmtl.PathResult])
+@pytest.mark.parametrize("content", [b"garbage", b"", b"PK\x03\x04 and no more", "array", "arrays"])
+def test_other_files_are_refused(tmp_path, kind, content):
+    file = tmp_path / "model.npz"
+    if content == "array":
+        with file.open("wb") as out:
+            np.save(out, np.ones(3))
+    elif content == "arrays":
+        np.savez(file, coef=np.ones(3))
+    else:
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"model\.npz (cannot be read|is not a model)"):
+        kind.load(file)
+    with pytest.raises(FileNotFoundError):
+        kind.load(tmp_path / "none.npz")
+
+
 def test_interrupted_path_keeps_what_is_done():
     X, Y = regression(p=60)
     calls = []
