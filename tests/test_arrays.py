@@ -86,6 +86,9 @@ def test_every_door_answers_every_form_of_x_in_its_kind(kind, form, door):
     found = DOORS[door](there, targets(Y), **extra)
     assert kind_of(found.coef) == kind_of(found.intercept) == (kind if kind in TENSORS else None)
     same(found.coef, plain.coef)
+    assert type(found.host) is fastmtl.FitResult and type(found.host.coef) is np.ndarray
+    if found.dual is not None:  # paths keep none
+        assert {kind_of(part) for part in listed(found.dual)} == {kind_of(found.coef)}
     wanted = plain.predict(plain_X, **extra)
     for model in (found, plain):  # X decides, not what the model was made from
         for answer, right, x in zip(
