@@ -74,10 +74,10 @@ def test_it_descends_and_is_stationary_on_the_entries_that_it_keeps(name, seed, 
 
 def test_it_costs_nothing_to_ask_and_is_not_tried_where_it_cannot_pay():
     entries, rows = shrinks()["entries"], shrinks()["rows"]
-    assert finish_cost(np.zeros((P, T)), 0, entries) == np.inf == finish_cost(np.zeros((P, T)), 0, rows)
+    assert finish_cost(entries)(np.zeros((P, T)), 0) == np.inf == finish_cost(rows)(np.zeros((P, T)), 0)
     full = np.ones((P, T))
-    assert 0 < finish_cost(full, P, shrinks()["both"]) < finish_cost(full, P, entries) < np.inf
-    assert finish_cost(np.ones((401, 1)), 401, entries) == np.inf
+    assert 0 < finish_cost(shrinks()["both"])(full, P) < finish_cost(entries)(full, P) < np.inf
+    assert finish_cost(entries)(np.ones((401, 1)), 401) == np.inf
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def descend(
     if guess is not None:
         attempt(form, guess, form.follow(guess), form.value(*form.state()))
     history: list[tuple[Array, Array]] = [form.state()]
-    spent, wait = 0.0, 1.0
+    spent, wait, cost = 0.0, 1.0, finish_cost(form.shrink)
     best, useful = np.inf, 0
     # Kernels whose calls are costly, or stop by themselves, ask for more epochs at a time.
     least = getattr(form.kernels, "EPOCHS_A_CALL", 1)
@@ -60,7 +60,7 @@ def descend(
             history = [form.state()]
         if form.has_second_order:
             spent += CALL + (form.epochs - before) * form.epoch_cost(active)
-            if spent > wait * (finish_cost(form.coef, active, form.shrink) + form.active_cost(active)):
+            if spent > wait * (cost(form.coef, active) + form.active_cost(active)):
                 coef = form.second_order()
                 form.restore(coef, form.follow(coef))
                 history = [form.state()]

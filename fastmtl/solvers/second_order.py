@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastmtl_kernels._interface import BlockShrink, Quadratic
 
 from .._arrays import Array
@@ -14,6 +16,8 @@ def finish(quadratic: Quadratic, shrink: BlockShrink) -> Array:
     return (row_newton if newton_applies(shrink) else support_newton)(quadratic, shrink)
 
 
-def finish_cost(coef: Array, active: int, shrink: BlockShrink) -> float:
-    """Flops of `finish` with so many active rows; infinite where it should not be tried."""
-    return newton_cost(active, coef.shape[1]) if newton_applies(shrink) else support_cost(coef, shrink)
+def finish_cost(shrink: BlockShrink) -> Callable[[Array, int], float]:
+    """Gives the flops of `finish` from W and its number of active rows; infinite where it should not be tried."""
+    if newton_applies(shrink):
+        return lambda coef, active: newton_cost(active, coef.shape[1])
+    return lambda coef, active: support_cost(coef, shrink)
