@@ -306,3 +306,10 @@ def test_targets_are_taken_as_they_are():
         Logistic().encode(np.arange(5), "y")
     with pytest.raises(ValueError, match=r"y holds nan at \[1\]"):
         Multinomial().encode(np.array([1.0, np.nan]), "y")
+
+
+@pytest.mark.parametrize("missing", ["value", "gradient", "conjugate"])
+def test_a_loss_needs_its_three_methods(missing):
+    given = {name: lambda self, *rest: 0.0 for name in ("value", "gradient", "conjugate") if name != missing}
+    with pytest.raises(TypeError, match=missing):
+        type("Own", (Loss,), given)()

@@ -257,3 +257,29 @@ def test_strengths_of_scaled_problems_stay_finite():
     """Only inf excludes a feature: a strength that overflows is large and nothing else."""
     form = rescaled(L21(1.0, feature_weights=[1.0] * 11 + [np.inf]), np.full(P, -1000), -1000).lower(P)
     assert np.isfinite(form.l2[:11]).all() and (form.l2[:11] >= 1e300).all() and form.l2[11] == math.inf
+
+
+def test_one_penalty_for_several_problems():
+    """What is kept between calls belongs to the last number of features and the last strength."""
+    for penalty in (L21(0.5, l1_ratio=0.5), L1(0.5), SparseGroup(0.5)):
+        for p in (12, 5, 30, 30, 12):
+            form = penalty.lower(p)
+            assert (
+                len(form.l1)
+                == len(form.l2)
+                == len(form.ridge)
+                == len(penalty.free(p))
+                == len(penalty.excluded(p))
+                == p
+            )
+            assert penalty.lower(p) is form
+            other = penalty.with_alpha(1.0)
+            np.testing.assert_array_equal(other.lower(p).l1 + other.lower(p).l2, 2.0 * (form.l1 + form.l2))
+            assert penalty.lower(p).l1[0] == form.l1[0]
+
+
+@pytest.mark.parametrize("missing", ["value", "prox", "conjugate"])
+def test_a_penalty_needs_its_three_methods(missing):
+    given = {name: lambda self, *rest: 0.0 for name in ("value", "prox", "conjugate") if name != missing}
+    with pytest.raises(TypeError, match=missing):
+        type("Own", (Penalty,), given)()
