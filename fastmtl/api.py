@@ -164,6 +164,7 @@ def alpha_max(
     Y: Any,
     penalty: str | Penalty = "l21",
     *,
+    alpha: float | None = None,
     loss: Any = "squared",
     sample_weight: Any = None,
     task_weight: Any = None,
@@ -176,7 +177,8 @@ def alpha_max(
     """Smallest alpha at which all penalised coefficients are zero.
 
     Computed from the gradient at the null fit (intercepts and unpenalised features fitted) and rounded up by a few units in
-    the last place, so that W = 0 holds at it. Parameters are those of `fit`; an alpha inside the penalty is ignored.
+    the last place, so that W = 0 holds at it. Parameters are those of `fit`; the alpha, given here or inside the penalty, is
+    ignored.
 
     Returns
     -------
@@ -189,8 +191,8 @@ def alpha_max(
         `l1_ratio=0`, for which no such alpha exists; bad input as in `fit`.
     """
     opened = open_problem(
-        X, Y, penalty, loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset, task=task,
-        fit_intercept=fit_intercept, standardize=standardize, scale=scale, need_alpha=False,
+        X, Y, penalty, alpha=alpha, loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset,
+        task=task, fit_intercept=fit_intercept, standardize=standardize, scale=scale, need_alpha=False,
     )  # fmt: skip
     with np.errstate(all="ignore"):
         return served(opened, problem_alpha_max)[0]

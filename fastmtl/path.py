@@ -160,6 +160,7 @@ def fit_path(
     Y: Any,
     penalty: str | Penalty = "l21",
     *,
+    alpha: float | None = None,
     alphas: Any = None,
     n_alphas: int = 100,
     eps: float = 1e-2,
@@ -191,8 +192,8 @@ def fit_path(
     n_alphas : int
     eps : float
         In (0, 1).
-    X, Y, penalty, loss, sample_weight, task_weight, offset, task, fit_intercept, standardize, scale
-        The problem, as in `fit`; the penalty's own alpha is ignored.
+    X, Y, penalty, alpha, loss, sample_weight, task_weight, offset, task, fit_intercept, standardize, scale
+        The problem, as in `fit`; its one alpha is ignored in favour of `alphas`.
     solver, backend, tol, max_iter, n_threads, warm_start, time_limit, callback, verbose
         The run, as in `fit`; `time_limit` is for the whole path, which then ends early.
 
@@ -220,8 +221,9 @@ def fit_path(
     started = time.perf_counter()
     check_controls(solver, tol, max_iter, time_limit, n_threads, callback, verbose)
     opened = open_problem(
-        X, Y, penalty, loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset, task=task,
-        fit_intercept=fit_intercept, standardize=standardize, scale=scale, need_alpha=False, backend=backend, kind="path",
+        X, Y, penalty, alpha=alpha, loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset,
+        task=task, fit_intercept=fit_intercept, standardize=standardize, scale=scale, need_alpha=False, backend=backend,
+        kind="path",
     )  # fmt: skip
     done: list[_Step] = []
     deadline = np.inf if time_limit is None else started + time_limit

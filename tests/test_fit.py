@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 
 import numpy as np
@@ -32,6 +33,42 @@ def test_gap_is_below_tol(penalty, t, share, weighted):
     assert not fit.coef[penalty.excluded(P)].any()
     if getattr(penalty, "positive", False):
         assert (fit.coef >= 0).all()
+
+
+PROBLEM = dict(
+    alpha=None, loss="squared", sample_weight=None, task_weight=None, offset=None, task=None, fit_intercept=True,
+    standardize=False, scale="mean",
+)  # fmt: skip
+"""The keywords of a problem, and their defaults, at every door."""
+
+
+def test_doors_take_the_same_keywords():
+    for door in (
+        fastmtl.fit, fastmtl.fit_path, fastmtl.alpha_max, fastmtl.certify, fastmtl.cross_validate,
+        fastmtl.stability_selection, fastmtl.path_criteria,
+    ):  # fmt: skip
+        taken = inspect.signature(door).parameters
+        assert {name: taken[name].default for name in PROBLEM} == PROBLEM, door.__name__
+        assert taken["penalty"].default == "l21"
+
+
+def test_one_alpha_is_ignored_where_there_are_many():
+    X, Y = regression()
+    given, plain = dict(n_alphas=3, eps=0.1), dict(alpha=0.2)
+    assert fastmtl.alpha_max(X, Y, **plain) == fastmtl.alpha_max(X, Y) == fastmtl.alpha_max(X, Y, L21(0.2))
+    one, other = fastmtl.fit_path(X, Y, **plain, **given), fastmtl.fit_path(X, Y, **given)
+    np.testing.assert_array_equal(one.coefs, other.coefs)
+    criteria = fastmtl.path_criteria(one, X, Y, **plain)
+    np.testing.assert_array_equal(criteria.bic, fastmtl.path_criteria(one, X, Y).bic)
+    chosen = fastmtl.cross_validate(X, Y, **plain, **given)
+    assert chosen.best_alpha == fastmtl.cross_validate(X, Y, **given).best_alpha
+    stable = fastmtl.stability_selection(X, Y, **plain, **given, n_pairs=2)
+    np.testing.assert_array_equal(
+        stable.frequencies, fastmtl.stability_selection(X, Y, **given, n_pairs=2).frequencies
+    )
+    for door in (fastmtl.alpha_max, fastmtl.fit_path, fastmtl.cross_validate):
+        with pytest.raises(ValueError, match="alpha is given twice"):
+            door(X, Y, L21(0.1), alpha=0.2)
 
 
 @pytest.mark.parametrize("penalty", CASES)

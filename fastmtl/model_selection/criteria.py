@@ -108,6 +108,7 @@ def path_criteria(
     Y: Any,
     penalty: str | Penalty = "l21",
     *,
+    alpha: float | None = None,
     gamma: float = 1.0,
     noise_variance: Any = None,
     loss: Any = "squared",
@@ -129,7 +130,7 @@ def path_criteria(
     ----------
     path : PathResult
         From `fit_path` on the data and problem that follow.
-    X, Y, penalty, loss, sample_weight, task_weight, offset, task, fit_intercept, standardize, scale
+    X, Y, penalty, alpha, loss, sample_weight, task_weight, offset, task, fit_intercept, standardize, scale
         The data and the problem, as in `fit_path`. An integer weight is a repeated observation.
     gamma : float
         In [0, 1], for EBIC: 0 is BIC.
@@ -166,7 +167,7 @@ def path_criteria(
     check_number(gamma, "gamma", "a number in [0, 1]", lambda gamma: 0 <= gamma <= 1)
     samples = Samples.read(X, Y, sample_weight, offset, task)
     opened = open_problem(
-        samples.X, samples.Y, penalty, sample_weight=samples.sample_weight, offset=samples.offset, loss=loss,
+        samples.X, samples.Y, penalty, alpha=alpha, sample_weight=samples.sample_weight, offset=samples.offset, loss=loss,
         task_weight=task_weight, fit_intercept=fit_intercept, standardize=standardize, scale=scale, need_alpha=False,
     )  # fmt: skip
     shape = (opened.problem.design.p, opened.problem.n_tasks)

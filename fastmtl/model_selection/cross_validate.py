@@ -29,6 +29,7 @@ def cross_validate(
     Y: Any,
     penalty: str | Penalty = "l21",
     *,
+    alpha: float | None = None,
     alphas: Any = None,
     n_alphas: int = 100,
     eps: float = 1e-2,
@@ -60,8 +61,8 @@ def cross_validate(
 
     Parameters
     ----------
-    X, Y, penalty
-        As in `fit`; the penalty's own alpha is ignored.
+    X, Y, penalty, alpha
+        As in `fit`; the one alpha is ignored in favour of `alphas`.
     alphas : array of shape (A,), optional
         Strengths. Left out, `n_alphas` values from alpha_max of all samples down to `eps * alpha_max`, for each l1_ratio.
     n_alphas : int
@@ -122,7 +123,7 @@ def cross_validate(
         loss=loss, task_weight=task_weight, fit_intercept=fit_intercept, standardize=standardize, scale=scale,
         solver=solver, backend=backend, tol=tol, max_iter=max_iter,
     )  # fmt: skip
-    penalties = _penalties(penalty, l1_ratios)
+    penalties = _penalties(penalty, alpha, l1_ratios)
     samples = Samples.read(X, Y, sample_weight, offset, task)
     opened = open_problem(
         samples.X, samples.Y, penalties[0], sample_weight=samples.sample_weight, offset=samples.offset, loss=loss,
@@ -168,9 +169,9 @@ def cross_validate(
     return replace(result, seconds=time.perf_counter() - started)
 
 
-def _penalties(penalty: str | Penalty, l1_ratios: Any) -> list[Penalty]:
+def _penalties(penalty: str | Penalty, alpha: float | None, l1_ratios: Any) -> list[Penalty]:
     """One penalty for each l1_ratio."""
-    made = as_penalty(penalty, None, need_alpha=False)
+    made = as_penalty(penalty, alpha, need_alpha=False)
     if l1_ratios is None:
         return [made]
     name = "tau" if hasattr(made, "tau") else "l1_ratio"

@@ -116,6 +116,7 @@ def stability_selection(
     Y: Any,
     penalty: str | Penalty = "l21",
     *,
+    alpha: float | None = None,
     n_features: int | None = None,
     threshold: float = 0.75,
     n_pairs: int = 50,
@@ -146,7 +147,7 @@ def stability_selection(
 
     Parameters
     ----------
-    X, Y, penalty
+    X, Y, penalty, alpha
         As in `fit_path`.
     n_features : int, optional
         Number q of features that a half chooses; left out, about `sqrt(0.8 p)`.
@@ -190,7 +191,7 @@ def stability_selection(
     samples = Samples.read(X, Y, sample_weight, offset, task)
     data = dict(X=samples.X, Y=samples.Y, sample_weight=samples.sample_weight, offset=samples.offset)
     opened = open_problem(
-        **data, penalty=penalty, loss=loss, task_weight=task_weight, fit_intercept=fit_intercept,
+        **data, penalty=penalty, alpha=alpha, loss=loss, task_weight=task_weight, fit_intercept=fit_intercept,
         standardize=standardize, scale=scale, need_alpha=False, backend=backend, kind="path",
     )  # fmt: skip
     made, p = opened.problem.penalty, opened.problem.design.p
