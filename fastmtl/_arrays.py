@@ -29,7 +29,7 @@ def feature_names(X: Any) -> list[str] | None:
         return None
     columns, name = getattr(X, "columns", None), getattr(X, "name", None)
     if columns is None:
-        return [name] if isinstance(name, str) else None
+        return [name] if isinstance(name, str) and len(X.shape) == 1 else None
     return [str(c) for c in columns]
 
 
