@@ -49,9 +49,9 @@ class Work:
 
     @property
     def device_bytes(self) -> float:
-        """Device memory beside X: iterates, their scores, and what panels take."""
+        """Device memory beside X: targets, residuals and scores on their way to a certificate, and what panels take."""
         square = 2.0 * 8 * min(self.n, self.p) ** 2 if self.has_moments else 0.0
-        return 8.0 * 4 * (self.n + self.p) * self.t + square + min(2.0**29, 2 * self.x_bytes)
+        return 8.0 * (8 * self.n + 4 * self.p) * self.t + square + min(2.0**29, 2 * self.x_bytes)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 from ._arrays import Array, panels
 from .certificate import Certificate
 from .designs import Design, SparseDesign
+from .designs.resident import Distant
 from .problem import Problem
 from .task_problem import TaskProblem
 
@@ -105,7 +106,9 @@ def check_scores(problem: Problem | TaskProblem, scores: Array) -> None:
             problem.design.check_finite()
             raise ValueError("the gradient overflows float64; scale X or Y down")
         return
-    top = np.maximum(scores.max(axis=1), -scores.min(axis=1))
+    top = (
+        scores.peaks() if isinstance(scores, Distant) else np.maximum(scores.max(axis=1), -scores.min(axis=1))
+    )
     odd = ~np.isfinite(top)
     if problem.null_value > 0.0:
         size = float(np.sqrt(2.0 * problem.null_value * np.sum(problem.omega)))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._arrays import Array, panels
 from ._cross_products import accumulate
+
+if TYPE_CHECKING:
+    from .resident import Residuals
 
 
 class Design(ABC):
@@ -62,6 +66,10 @@ class Design(ABC):
     @abstractmethod
     def part(self, cols: Array) -> Design:
         """The columns `cols` as a design of their own, a float64 copy."""
+
+    def residuals(self, Y: Array, root: Array | None, basis: Array) -> Residuals | None:
+        """Residuals of targets kept where X lives, see `Residuals`; None where X is in host memory."""
+        return None
 
     def weighted_gram(self, weight: Array, *, single: bool = False) -> Array:
         """`X' diag(weight) X` (p, p) in float64 for non-negative weights; `single` allows the digits of float32."""

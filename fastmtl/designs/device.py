@@ -10,6 +10,7 @@ import numpy as np
 from .._arrays import Array, compute_dtype
 from ._base import Design
 from .dense import DenseDesign
+from .resident import Residuals
 
 PANEL_BYTES = 1 << 28
 """Work memory of one converted or gathered panel on the device."""
@@ -30,7 +31,7 @@ class DeviceDesign(Design):
     prefers_gram = True
 
     def __init__(self, X: Any, gpu: Any) -> None:
-        self.X, self._gpu, self._xp = X, gpu, gpu.xp
+        self.X, self.gpu, self._xp = X, gpu, gpu.xp
         self.shape = (X.shape[0], X.shape[1])
         self.dtype = compute_dtype(X.dtype)
         self.is_streamed = isinstance(X, np.ndarray)
@@ -39,7 +40,8 @@ class DeviceDesign(Design):
         """X in host memory; a copy when it lives on the device."""
         return self.X if self.is_streamed else self.X.get()
 
-    def _up(self, A: Array) -> Any:
+    def up(self, A: Array) -> Any:
+        """A copy of a small array on the device, in float64."""
         return self._xp.asarray(np.ascontiguousarray(A, dtype=np.float64))
 
     def _block(self, rows: slice, cols: Any, dtype: Any = np.float64) -> Any:
@@ -58,22 +60,31 @@ class DeviceDesign(Design):
         return self.is_streamed or self.X.dtype == np.float64
 
     def correlate(self, R: Array) -> Array:
-        R = self._up(R)
+        return self.correlate_there(self.up(R)).get()
+
+    def correlate_there(self, R: Any) -> Any:
+        """`X' R` (p, t) of and as float64 arrays on the device."""
         if self._is_direct:
-            return self._gpu.correlate(self.X, R).get()
+            return self.gpu.correlate(self.X, R)
         out = self._xp.empty((self.p, R.shape[1]))
         for part in self._parts(self.p, self.n):
-            out[part] = self._gpu.correlate(self._block(slice(None), part), R)
-        return out.get()
+            out[part] = self.gpu.correlate(self._block(slice(None), part), R)
+        return out
 
     def predict(self, W: Array, rows: Array | None = None) -> Array:
-        W = self._up(W)
+        return self.predict_there(self.up(W), rows).get()
+
+    def predict_there(self, W: Any, rows: Array | None = None) -> Any:
+        """`X W` (n, t) of and as float64 arrays on the device; `rows` as in `predict`."""
         if rows is None and self._is_direct:
-            return self._gpu.predict(self.X, W).get()
+            return self.gpu.predict(self.X, W)
         out = self._xp.zeros((self.n, W.shape[1]))
         for part in self._parts(self.p if rows is None else len(rows), self.n):
-            out += self._gpu.predict(self._block(slice(None), part if rows is None else rows[part]), W[part])
-        return out.get()
+            out += self.gpu.predict(self._block(slice(None), part if rows is None else rows[part]), W[part])
+        return out
+
+    def residuals(self, Y: Array, root: Array | None, basis: Array) -> Residuals:
+        return Residuals(self, Y, root, basis)
 
     def take(self, cols: Array) -> Array:
         out = np.empty((len(cols), self.n))
@@ -84,7 +95,7 @@ class DeviceDesign(Design):
     def gram(self, cols: Array, other: Array | None = None, weight: Array | None = None) -> Array:
         right = cols if other is None else other
         out = self._xp.zeros((len(cols), len(right)))
-        weight = None if weight is None else self._up(weight)[:, None]
+        weight = None if weight is None else self.up(weight)[:, None]
         for part in self._parts(self.n, len(cols) + len(right)):
             B = A = self._block(part, cols)
             if other is not None:
@@ -97,7 +108,7 @@ class DeviceDesign(Design):
 
     def sq_norms(self, weight: Array | None = None) -> Array:
         out = np.empty(self.p)
-        weight = None if weight is None else self._up(weight)[:, None]
+        weight = None if weight is None else self.up(weight)[:, None]
         for part in self._parts(self.p, self.n):
             squares = self._block(slice(None), part) ** 2
             out[part] = (squares if weight is None else squares * weight).sum(axis=0).get()
@@ -105,8 +116,8 @@ class DeviceDesign(Design):
 
     def second_moments(self, weight: Array, centre: Array | None = None, *, single: bool = False) -> Array:
         dtype = np.float32 if single else np.float64
-        root = self._up(np.sqrt(weight))[:, None].astype(dtype)
-        centre = None if centre is None else self._up(centre)
+        root = self.up(np.sqrt(weight))[:, None].astype(dtype)
+        centre = None if centre is None else self.up(centre)
         out = self._xp.zeros((self.p, self.p), dtype=dtype)
         for part in self._parts(self.n, self.p):
             block = self._block(part, slice(None))
@@ -117,8 +128,8 @@ class DeviceDesign(Design):
 
     def inner_products(self, weight: Array, centre: Array | None = None, *, single: bool = False) -> Array:
         dtype = np.float32 if single else np.float64
-        root = self._up(np.sqrt(weight))[:, None].astype(dtype)
-        centre = None if centre is None else self._up(centre)
+        root = self.up(np.sqrt(weight))[:, None].astype(dtype)
+        centre = None if centre is None else self.up(centre)
         out = self._xp.zeros((self.n, self.n), dtype=dtype)
         for part in self._parts(self.p, self.n):
             block = self._block(slice(None), part)

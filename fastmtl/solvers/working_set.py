@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from ._base import INNER_SHARE, STALL_ROUNDS, InterruptedRun, Outcome, Settings,
 from ._cached import CrossProducts
 from ._forms import GramForm, ResidualForm, gram_pays
 from ._gathered import Gathered, places
+from ._resident import Resident
 from .descend import descend
 
 WHILE_POSITIVE = (*Problem.DATA_ONLY, "free", "sign_free", "unpenalised", "basis")
@@ -130,8 +130,7 @@ def _rotated_back(found: Outcome, Q: Array) -> tuple[Array, Array, Array]:
 
 def dual_point(problem: Problem, check: Check) -> Array:
     """The dual point theta (n, t) behind a bound, in the units of the residual."""
-    direction: Any = check.direction
-    theta = check.bound.scale * direction
+    theta = check.bound.scale * np.asarray(check.direction)
     if problem.root is None:
         return theta
     return np.divide(theta, problem.root, out=np.zeros_like(theta), where=problem.root > 0)
@@ -161,7 +160,7 @@ class _Run:
         self.free_coef = np.zeros((len(problem.free), t))
         self.intercept = np.zeros(t)
         self.iteration = 0
-        self.gathered = Gathered(problem)
+        self.gathered, self.resident = Gathered(problem), Resident.of(problem)
         self._refit_unpenalised()
         if start is not None:
             self._warm(*start)
@@ -261,7 +260,8 @@ class _Run:
         penalised = rows[: len(rows) - len(self.problem.free)]
         if self.cache is not None and self.cache.holds(penalised):
             return self.cache.check(self.problem, penalised, coef[: len(penalised)].astype(np.float64))
-        check = evaluate(self.problem, coef, intercept, rows)
+        there = None if self.resident is None else self.resident.check(self.problem, coef, intercept, rows)
+        check = there or evaluate(self.problem, coef, intercept, rows)
         if self.caching and self.cache is None and not coef.any() and self.gathered.data is not None:
             target = problem_target(self.problem)
             self.cache = CrossProducts(self.problem, self.gathered, check.scores, target)

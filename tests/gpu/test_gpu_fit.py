@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import sys
 import warnings
 
@@ -228,15 +229,25 @@ def test_lists_labels_and_models_of_numpy_arrays_are_answered_on_the_device(on_d
                 np.testing.assert_allclose(answer.get(), wanted, rtol=1e-9, atol=1e-12)
 
 
-def test_x_on_the_device_is_never_copied_back(on_device):
-    X, Y = _data(400, 30, 2)
-    there = on_device.xp.asarray(X)
+@pytest.mark.parametrize("penalty", [L21(0.4), L21(0.4, l1_ratio=0.5), Group(2.0, groups=[4] * 150)], ids=str)
+def test_an_outer_iteration_reads_four_small_arrays_back(on_device, penalty):
+    """Sums and block norms, the scores of the working set, its new Gram matrix, the iterate; nothing of the size of Y or W."""
+    X, Y = _data(300, 600, 40)
+    there, seen = on_device.xp.asarray(X), []
+
+    def watch(report):
+        seen.append((DEVICE.read_backs, DEVICE.largest))
+
     DEVICE.reset()
-    found = fastmtl.fit(there, Y, alpha=0.1)
+    found = fastmtl.fit(there, Y, penalty, callback=watch)
     assert found.status.converged
-    # An outer iteration reads back predictions, scores, the Gram matrix, and the iterate with its gap; never X.
-    assert DEVICE.read_bytes < X.nbytes
-    assert DEVICE.read_backs <= 4 * (found.n_iter + 1)
+    assert len(seen) == found.n_iter + 1 >= 2
+    counts = [count for count, _ in seen]
+    # The Gram matrix of a first working set takes one product more, of the column of ones.
+    assert counts[0] == 1 and counts[1] - counts[0] <= 5
+    assert all(after - before <= 4 for before, after in itertools.pairwise(counts[1:]))
+    assert seen[-1][1] < min(Y.nbytes, 8 * 600 * 40)
+    _agree(found, fastmtl.fit(X, Y, penalty, backend="cpu"), 1e-6)
 
 
 def test_x_in_host_memory_is_moved_once(on_device):
@@ -338,9 +349,9 @@ def test_kernels_that_write_nan(eager):
             _agree(_fit_with("poison_launch", k, "auto"), wanted, 1e-8)
         fell_back += any("NaN" in str(w.message) for w in caught)
     assert fell_back
-    # The second launch is the first descent.
+    # The first launch takes norms, the second curvatures; the third is the first descent.
     with pytest.raises(RuntimeError, match="NaN"):
-        _fit_with("poison_launch", 2, "gpu")
+        _fit_with("poison_launch", 3, "gpu")
 
 
 def test_paths_fall_back(eager):

@@ -38,7 +38,7 @@ class Device:
         self.poison_launch: int | None = None
         self.failure: CUDARuntimeError | None = None
         self.seed = 0
-        self.log: list[tuple[str, int]] = []
+        self.largest = 0
 
     def allocate(self, size: int) -> Allocation:
         """Take memory, or fail where told to or when there is not enough left."""
@@ -53,6 +53,7 @@ class Device:
         """Count one transfer from the device."""
         self.read_backs += 1
         self.read_bytes += size
+        self.largest = max(self.largest, size)
 
 
 class Allocation:
