@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+ZIP = b"PK"
+"""What an `.npz` file begins with; NumPy takes what begins otherwise for one array, or for a pickled object."""
+
 
 @contextlib.contextmanager
 def reading(file: Any) -> Iterator[None]:
@@ -39,8 +42,8 @@ def read_arrays(file: Any) -> dict[str, np.ndarray]:
     """
     # NumPy leaves a file that it opened itself open when it is damaged.
     with reading(file), open(file, "rb") as source:
-        archive = np.load(source, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise ValueError("it holds one array, not arrays with names")
-        with archive:
+        if source.read(2) != ZIP:
+            raise ValueError("it is no .npz file of arrays with names; it holds one array, or something else")
+        source.seek(0)
+        with np.load(source, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}

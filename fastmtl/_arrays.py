@@ -44,8 +44,11 @@ def as_ndarray(A: Any, name: str) -> np.ndarray:
         Ragged nested lists.
     """
     check_dense(A, name)
+    kind = type(A).__name__
     if not isinstance(A, np.ndarray):
         A = read(A, name)
+    if A.dtype.kind == "O" and A.ndim == 0:
+        raise TypeError(f"{name} is of type {kind}; an array of real numbers was expected")
     if A.dtype.kind not in "biuf":
         raise TypeError(
             f"{name} has dtype {A.dtype}, a real numeric dtype was expected; convert it, e.g. {name}.astype(float)"

@@ -160,8 +160,8 @@ def wrong_types() -> Iterator[tuple[str, str, Callable[[], Any]]]:
             lambda A=A, f=put_in: f([np.ma.masked_greater(row, 1.0) for row in A]),
         )
         yield f"{name}_dates", name, lambda A=A, f=put_in: f(A.astype("datetime64[s]"))
-        yield f"{name}_None", name, lambda f=put_in: f(None)
-        yield f"{name}_dict", name, lambda A=A, f=put_in: f({"a": A})
+        yield f"{name}_None", f"{name} is of type NoneType", lambda f=put_in: f(None)
+        yield f"{name}_dict", f"{name} is of type dict", lambda A=A, f=put_in: f({"a": A})
         yield f"{name}_words", name, lambda f=put_in: f("data.csv")
         yield f"{name}_generator", name, lambda A=A, f=put_in: f(row for row in A)
     for loss in ("logistic", "multinomial", "huber", "poisson", ["squared"] * 3):
@@ -293,6 +293,7 @@ def wrong_types() -> Iterator[tuple[str, str, Callable[[], Any]]]:
     yield "time_limit_negative", "time_limit", lambda: fit(time_limit=-1.0)
     yield "n_threads_0", "n_threads", lambda: fit(n_threads=0)
     yield "callback_number", "callback", lambda: fit(callback=3)
+    yield "warm_start_path", "warm_start", lambda: fit(warm_start=path(n_alphas=2))
     yield "warm_start_word", "warm_start", lambda: fit(warm_start="cold")
     yield (
         "intercept_unwanted",
