@@ -11,10 +11,14 @@ import numpy as np
 
 from .._arrays import Array
 from .._status import Status
-from ..certificate import Certificate
+from ..certificate import Certificate, Check
+from ..problem import Problem
+from ..task_problem import TaskProblem
 
 INNER_SHARE = 0.3
 """Share of the tolerance that a restricted problem may use up: what is left covers the features outside it."""
+ZERO_SLACK = 1e-9
+"""Share of its bound by which a score may be above it and still be called rounding."""
 STALL_ROUNDS = 6
 """Outer iterations without a smaller gap after which a run is called stalled."""
 
@@ -138,3 +142,20 @@ def verdict(certificate: Certificate, tol: float, eps: float) -> Status | None:
     if np.isfinite(certificate.relative_gap) and certificate.relative_gap <= 64.0 * eps * certificate.scale:
         return Status.OPTIMAL_TO_PRECISION
     return None
+
+
+def leaves_zero(problem: Problem | TaskProblem, check: Check) -> bool:
+    """Whether zero is not the answer although its gap may be within the tolerance: some block's score is above its bound.
+
+    Scores are those of `check`, taken where all penalised coefficients are zero; at `alpha_max` they are within rounding.
+    """
+    if problem.null_value == 0.0:
+        return False
+    norms = check.norms
+    V = check.scores
+    if norms is None:
+        V = V.copy()
+        V[problem.free] = 0.0
+        if isinstance(problem, Problem):
+            V[problem.sign_free] = 0.0
+    return problem.penalty.free_scale(V, norms) < 1.0 - ZERO_SLACK

@@ -16,7 +16,7 @@ from ..certificate import Check
 from ..problem import Problem, project_off
 from ..task_certificate import check_point, evaluate_fitted, task_dual_point
 from ..task_problem import TaskProblem
-from ._base import InterruptedRun, Outcome, Settings, verdict
+from ._base import InterruptedRun, Outcome, Settings, leaves_zero, verdict
 from .working_set import dual_point
 
 CHECK_EVERY = 10
@@ -298,6 +298,13 @@ class _Run:
         else:
             self.idle += 1
         self.status = verdict(check.certificate, settings.tol, float(np.finfo(dtype).eps))
+        if (
+            self.status
+            and self.iteration == 0 < settings.max_iter
+            and not coef.any()
+            and leaves_zero(problem, check)
+        ):
+            self.status = None
         active = int(coef.any(axis=1).sum())
         stopped = settings.monitor(self.iteration, check.certificate, active)
         if self.status is None and self.idle >= STALL_CHECKS:

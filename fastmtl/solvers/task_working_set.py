@@ -18,7 +18,7 @@ from ..nuisance import nuisance
 from ..penalties import Penalty, restrict
 from ..task_certificate import TaskCheck, evaluate_task, task_dual_point
 from ..task_problem import TaskProblem
-from ._base import INNER_SHARE, STALL_ROUNDS, InterruptedRun, Outcome, Settings, verdict
+from ._base import INNER_SHARE, STALL_ROUNDS, InterruptedRun, Outcome, Settings, leaves_zero, verdict
 from .prox_newton import has_small_grams, prox_newton
 from .proximal_gradient import accelerated
 
@@ -28,6 +28,8 @@ WHOLE_SHARE = 0.5
 """Share of the tolerance that a problem is solved to when no features are left out."""
 ROUGH = 0.03
 """Share of the global gap that a working set is solved to while it is still growing."""
+LEAVING = 0.1
+"""Share of the gap of zero that is asked of the first descent where that gap is within the tolerance."""
 SMALL = 16
 """Blocks that a working set may have from the start; more, where their Gram matrix is no dearer than a pass over X."""
 STEP = 5e7
@@ -115,6 +117,11 @@ class _Run:
                 raise ValueError("the gradient overflows float64; scale X or Y down")
             gap = check.certificate.relative_gap
             status = verdict(check.certificate, settings.tol, eps)
+            must_leave = (
+                status is not None and self.iteration == 0 < settings.max_iter and self._must_leave(check)
+            )
+            if must_leave:
+                status = None
             stop = settings.monitor(self.iteration, check.certificate, int(self.coef.any(axis=1).sum()))
             rounds = 0 if gap < 0.9 * best else rounds + 1
             best = min(best, gap)
@@ -127,9 +134,15 @@ class _Run:
                 return self._outcome(check, status)
             self.iteration += 1
             tol = share * settings.tol
-            missing = self._descend(check, tol, gap if rounds == 0 else 0.0)
+            missing = self._descend(check, tol, gap if rounds == 0 else 0.0, must_leave)
             if not missing:
                 share *= 0.1
+
+    def _must_leave(self, check: TaskCheck) -> bool:
+        """Whether all penalised coefficients are zero, and should not be."""
+        used = self.coef.any(axis=1)
+        used[self.problem.free] = False
+        return not used.any() and leaves_zero(self.problem, check)
 
     def _certify(self) -> TaskCheck:
         for part in self.problem.parts:
@@ -145,23 +158,29 @@ class _Run:
         dual = lambda: task_dual_point(self.problem, check)  # noqa: E731
         return Outcome(coef, intercept, check.certificate, status, self.iteration, dual)
 
-    def _descend(self, check: TaskCheck, tol: float, rough: float) -> bool:
-        """Choose blocks and descend on them, one component after the other or all at once; whether any block was new."""
+    def _descend(self, check: TaskCheck, tol: float, rough: float, must_leave: bool) -> bool:
+        """Choose blocks and descend on them, one component after the other or all at once; whether any block was new.
+
+        Where zero must be left, gaps are within the tolerance already: a share of them is asked for.
+        """
         if self.form is None:
             (gap,) = check.gaps.tolist()
-            self._descend_on(
-                self.problem, slice(0, self.problem.n_tasks), slice(None), tol * self.problem.null_value, gap
-            )
+            target = tol * self.problem.null_value
+            target = min(target, LEAVING * gap) if must_leave else target
+            self._descend_on(self.problem, slice(0, self.problem.n_tasks), slice(None), target, gap)
             return False
         share = self.problem.null_value / len(check.gaps)
         chosen = []
         for (columns, part), gap in zip(self.problem.components, check.gaps.tolist(), strict=True):
-            if gap > tol * share:
+            if gap > tol * share or must_leave:
                 blocks, any_new, truncated = self._choose(check.scores[:, columns], self.coef[:, columns])
+                if must_leave and not any_new:
+                    continue
                 target = max(tol * share, ROUGH * min(gap, rough * share)) if truncated else tol * share
+                target = min(target, LEAVING * gap) if must_leave else target
                 chosen.append(Chosen(columns, part, blocks, any_new, target, gap))
         missing = any(one.any_new for one in chosen)
-        if len(chosen) > 1:
+        if len(chosen) > 1 and not must_leave:
             chosen = self._together(chosen, tol * self.problem.null_value)
         for one in chosen:
             features, penalty = restrict(self.form, one.blocks, one.part.free)

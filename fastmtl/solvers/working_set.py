@@ -16,7 +16,7 @@ from .._threads import threads_for
 from ..certificate import Check, evaluate, recheck
 from ..penalties import Lowered, Penalty
 from ..problem import Problem
-from ._base import INNER_SHARE, STALL_ROUNDS, InterruptedRun, Outcome, Settings, verdict
+from ._base import INNER_SHARE, STALL_ROUNDS, InterruptedRun, Outcome, Settings, leaves_zero, verdict
 from ._cached import CrossProducts
 from ._forms import GramForm, ResidualForm, gram_pays
 from ._gathered import Gathered, places
@@ -230,6 +230,8 @@ class _Run:
             gap = check.certificate.relative_gap
             n_active = int(self.coef.any(axis=1).sum()) + len(problem.free)
             status = verdict(check.certificate, settings.tol, eps)
+            if status and self.iteration == 0 < settings.max_iter and not self.coef.any():
+                status = None if leaves_zero(problem, check) else status
             stop = settings.monitor(self.iteration, check.certificate, n_active)
             rounds = 0 if gap < 0.9 * best else rounds + 1
             best = min(best, gap)

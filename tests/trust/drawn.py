@@ -216,6 +216,17 @@ def _exact_keywords(drawn: Drawn) -> dict[str, Any]:
     return {**drawn.keywords, **huber}
 
 
+def largest_score(drawn: Drawn) -> float:
+    """A bound of the gradient of a penalised feature at zero over its weight, by the sizes of X and Y alone."""
+    X, s = longdouble(drawn.X), longdouble(drawn.keywords.get("sample_weight", np.ones(len(drawn.Y))))
+    s = s.reshape(len(s), -1) / (s.sum(axis=0) if drawn.keywords["scale"] == "mean" else 1)
+    Y = longdouble(drawn.Y) if drawn.keywords["loss"] == "squared" else np.ones(drawn.Y.shape, dtype=L)
+    size = (
+        np.abs(X).max() if not drawn.keywords["standardize"] else np.sqrt(L(len(X))) * np.sqrt(spread(drawn))
+    )
+    return float(10 * size * (s * np.abs(Y)).sum())
+
+
 def spread(drawn: Drawn) -> float:
     """Largest mean over standard deviation of a column, squared: what deviations in float64 lose digits by."""
     if not drawn.keywords["standardize"]:

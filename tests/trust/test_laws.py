@@ -21,6 +21,7 @@ from drawn import (
     Drawn,
     agree,
     judged,
+    largest_score,
     penalties,
     problems,
     rounding,
@@ -86,15 +87,17 @@ def stationary(drawn: Drawn) -> None:
 
 
 def zero_at_alpha_max(drawn: Drawn) -> None:
-    """At alpha_max nothing penalised is active; a little below, something is, or the gap of zero is within rounding."""
+    """At alpha_max nothing penalised is active; a little below something is, however small the gap of zero there."""
     top = fastmtl.alpha_max(drawn.X, drawn.Y, drawn.penalty, **drawn.keywords)
-    # Of a loss that is not squared the null fit is itself the end of an iteration.
-    at = drawn._replace(alpha=top if drawn.keywords["loss"] == "squared" else top * (1 + 1e-6))
     if top == 0:
         return  # nothing to explain: without a penalty any coefficients may do
     penalised = ~drawn.penalty.with_alpha(1.0).free(drawn.dense.shape[1])
-    assert not solve(at).coef[penalised].any()
-    assert not solve(at._replace(alpha=2.0 * top)).coef[penalised].any()
+    for factor in (1.0, 2.0):
+        assert not solve(drawn._replace(alpha=factor * top)).coef[penalised].any()
+    if getattr(drawn.penalty, "l1_ratio", 1.0) < 1.0 or getattr(drawn.penalty, "ridge", 0.0) > 0.0:
+        top *= 1e-6 < np.abs(drawn.dense).max() < 1e6  # else the ridge keeps what would be active at rounding
+    if top > 1e-9 * largest_score(drawn):  # else the gradient at zero is rounding
+        assert solve(drawn._replace(alpha=0.999 * top)).coef[penalised].any()
 
 
 def permuted_rows(drawn: Drawn) -> None:
