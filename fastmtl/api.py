@@ -121,6 +121,8 @@ def fit(
     ------
     ValueError, TypeError
         Bad input, naming the argument.
+    RuntimeError
+        A `backend="gpu"` that cannot be met.
     FitInterrupted
         Ctrl-C, with `.result` the best fit so far.
 

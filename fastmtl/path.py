@@ -205,6 +205,8 @@ def fit_path(
     ------
     ValueError, TypeError
         Bad input, naming the argument.
+    RuntimeError
+        A `backend="gpu"` that cannot be met.
     FitInterrupted
         Ctrl-C, with `.path` holding the alphas finished so far.
 

@@ -44,6 +44,11 @@ def blocks(
     -------
     BlockShrink
         A named tuple (ptr, l1, l2, ridge, positive); one made once serves any number of calls.
+
+    Raises
+    ------
+    ValueError
+        Strengths that are neither one number nor one for each block or entry; all else is left to `check`.
     """
     ptr = np.arange(0, p + 1, size) if ptr is None else np.asarray(ptr)
     ptr = ptr.astype(np.int64, copy=False)

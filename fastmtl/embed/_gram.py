@@ -115,6 +115,11 @@ def solve_batch(
     Returns
     -------
     BatchSolution
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `solve_gram`; a list with another number of penalties than there are problems.
     """
     gram = _readable(np.asarray(gram, dtype=np.float64))
     moments, squares = np.asarray(moments, dtype=np.float64), np.asarray(squares, dtype=np.float64)
