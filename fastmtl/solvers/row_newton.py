@@ -19,7 +19,7 @@ from fastmtl_kernels._interface import BlockShrink, Quadratic
 
 from .._arrays import Array
 
-LARGEST = 600
+LARGEST = 2000
 """Active rows beyond which a cubic step no longer competes with sweeps."""
 STEPS = 20
 STEP = 8e5
@@ -130,21 +130,23 @@ class _Active:
         return Z, np.sqrt(np.add.reduceat(np.einsum("ij,ij->i", Z, Z), self.starts))
 
     def newton_direction(self, Z: Array, l2: Array, gradient: Array) -> Array | None:
-        """Solve the Newton system; None when it cannot be factored."""
+        """Solve the Newton system; None when it cannot be factored. The factor is used up."""
         lapack = _lapack()
 
-        inverse, info = lapack.dpotri(self.factor.copy(order="F"), lower=1)
+        H, info = lapack.dpotri(self.factor, lower=1, overwrite_c=1)
         if info != 0:
             return None
         # Only the lower triangle is read, here and below.
-        K = -inverse
-        _diagonal(K)[...] += 1.0
-        K /= np.outer(self.root, self.root)
-        H = K * (Z @ Z.T)
+        np.negative(H, out=H)
+        _diagonal(H)[...] += 1.0
+        H /= self.root[:, None]
+        H /= self.root
+        H *= Z @ Z.T
         if len(self.starts) < len(H):
             H = np.tril(H) + np.tril(H, -1).T
             H = np.add.reduceat(np.add.reduceat(H, self.starts, axis=0), self.starts, axis=1)
-        H /= np.outer(l2, l2)
+        H /= l2[:, None]
+        H /= l2
         for shift in (1e-10, 1e-6):
             shifted = H.copy()
             _diagonal(shifted)[...] *= 1.0 + shift
