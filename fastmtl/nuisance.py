@@ -244,8 +244,18 @@ def nuisance(problem: TaskProblem) -> Nuisance:
     return made
 
 
+def check_signs(problem: TaskProblem) -> None:
+    """Raise a ValueError where unpenalised features must not be negative: the null fit knows no signs."""
+    if getattr(problem.penalty, "positive", False) and len(problem.free):
+        raise ValueError(
+            f"{problem.penalty} has positive=True and leaves features unpenalised, which is supported for the squared "
+            "loss on one shared X with weights (n,) alone; give those features a small weight instead of 0"
+        )
+
+
 def null_gradient(problem: TaskProblem) -> Array:
     """Negative gradient (p, t) at the null fit: intercepts and unpenalised features fitted, all else zero."""
+    check_signs(problem)
     own = nuisance(problem)
     V = problem.correlate(own.dual_point(-problem.loss_gradient(own.null_fit())))
     V[problem.free] = 0.0

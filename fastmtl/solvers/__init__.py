@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..nuisance import check_signs
 from ..penalties import Trace
 from ..problem import Problem
 from ..task_problem import TaskProblem
@@ -22,11 +23,7 @@ def choose(problem: Problem | TaskProblem, settings: Settings) -> Any:
     """
     has_blocks = problem.penalty.lower(problem.design.p) is not None
     if isinstance(problem, TaskProblem):
-        if getattr(problem.penalty, "positive", False) and len(problem.free):
-            raise ValueError(
-                f"{problem.penalty} has positive=True and leaves features unpenalised, which is supported for the squared "
-                "loss on one shared X with weights (n,) alone; give those features a small weight instead of 0"
-            )
+        check_signs(problem)
         from .prox_newton import has_small_grams
 
         p, n_free = problem.design.p, len(problem.free)

@@ -17,6 +17,8 @@ CHECK_EVERY = 4
 STIFFNESS = 1.0
 """First weight of the splitting over the mean curvature."""
 BALANCE_EVERY = 15
+LEAST = 1e-12
+"""Smallest weight of the splitting over the largest curvature."""
 IMBALANCE = 5.0
 """Ratio of primal to dual residual above which the weight is changed."""
 
@@ -49,6 +51,8 @@ def douglas_rachford(
         return
     mean = float(np.einsum("tss->", gram)) / (s * t)
     rho = STIFFNESS * mean if mean > 0 else 1.0
+    # Tasks may be of very different sizes: below this the largest Gram matrix, of low rank, cannot be inverted.
+    least = LEAST * float(np.einsum("tss->ts", gram).max())
     inverse = np.linalg.inv(gram + rho * np.eye(s))
     W = quadratic.coef.copy()
     Z = W - quadratic.gradient / rho
@@ -70,6 +74,7 @@ def douglas_rachford(
             ratio = float(np.linalg.norm(move)) / max(float(np.linalg.norm(W - previous)), 1e-300)
             if not 1.0 / IMBALANCE < ratio < IMBALANCE:
                 rho *= min(max(np.sqrt(ratio), 1.0 / IMBALANCE), IMBALANCE)
+                rho = max(rho, least)
                 inverse = np.linalg.inv(gram + rho * np.eye(s))
                 Z = W - (q - multiply(gram, W)) / rho
                 extrapolate.forget()

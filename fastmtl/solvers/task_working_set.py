@@ -140,9 +140,8 @@ class _Run:
 
     def _must_leave(self, check: TaskCheck) -> bool:
         """Whether all penalised coefficients are zero, and should not be."""
-        used = self.coef.any(axis=1)
-        used[self.problem.free] = False
-        return not used.any() and leaves_zero(self.problem, check)
+        penalised = np.delete(self.coef, self.problem.free, axis=0)
+        return not penalised.any() and leaves_zero(self.problem, check)
 
     def _certify(self) -> TaskCheck:
         for part in self.problem.parts:

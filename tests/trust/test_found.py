@@ -97,3 +97,37 @@ def test_labels_in_another_dtype(fitted, scored):
     result = fastmtl.fit(X, labels.astype(fitted), alpha=0.01, loss="multinomial")
     right = (result.predict_proba(X).argmax(axis=1) == labels).mean()
     assert result.score(X, labels.astype(scored), metric="accuracy") == right > 0.5
+
+
+@pytest.mark.parametrize("seed", [8, 19])
+def test_tasks_of_very_different_curvature(seed):
+    """The weight of a splitting fell to where the Gram matrix of a task with one sample could not be inverted."""
+    rng = np.random.default_rng(seed)
+    p = int(rng.integers(1, 7))
+    X = [rng.standard_normal((1, p)), rng.standard_normal((2, p))]
+    Y = [rng.standard_normal(1), rng.standard_normal(2) * 3]
+    keywords = {"loss": ["squared", "huber"], "fit_intercept": False}
+    alpha = 0.3 * fastmtl.alpha_max(X, Y, "trace", **keywords)
+    assert fastmtl.fit(X, Y, "trace", alpha=alpha, tol=1e-8, **keywords).status == "optimal"
+
+
+def test_signs_beside_unpenalised_features_of_tasks():
+    """`alpha_max` gave a number that belonged to another problem; `fit` refuses it."""
+    penalty = L21(positive=True, feature_weights=[0.0] + [1.0] * 7)
+    for door in (fastmtl.alpha_max, lambda *a: fastmtl.fit(*a, alpha=0.1)):
+        with pytest.raises(ValueError, match="positive=True and leaves features unpenalised"):
+            door([X, X], [Y[:, 0], Y[:, 1]], penalty)
+
+
+@pytest.mark.parametrize("size", [1e100, 1e160, 1e200, 1e300])
+@pytest.mark.parametrize(
+    "penalty", ["l21", "l1", "trace", L21(l1_ratio=0.5), L21(feature_weights=[0.0] + [1.0] * 7)]
+)
+def test_coefficients_that_overflow(size, penalty):
+    """A ridge of zero times an infinite norm was NaN."""
+    W = fastmtl.fit(X, Y, alpha=0.1).coef * size
+    with_gap = Y.copy()
+    with_gap[0, 0] = np.nan
+    for targets in (Y, with_gap):
+        proof = fastmtl.certify(X, targets, W, penalty=penalty, alpha=0.1)
+        assert proof.primal >= 1e190 and proof.relative_gap > 1e180 and not np.isnan(proof.scale)
