@@ -172,6 +172,9 @@ def test_any_penalty_rescaled(exponents):
     found = np.ldexp(inner.prox(inner_W, math.ldexp(0.7, 2 * column)), targets - column)
     np.testing.assert_array_equal(found, base.prox(W, 0.7))
     assert inner.with_alpha(0.6).value(inner_W) == 2.0 * inner.value(inner_W)
+    ridge = Bare(0.3, L21(0.3, l1_ratio=0.5))
+    found = np.ldexp(rescaled(ridge, np.full(P, column), targets).conjugate(inner_V), 2 * targets)
+    assert found == pytest.approx(ridge.conjugate(V), rel=1e-13) and found > 0.0
     assert not inner.free(P).any() and not inner.excluded(P).any() and str(inner) == str(base)
 
 
@@ -283,3 +286,24 @@ def test_a_penalty_needs_its_three_methods(missing):
     given = {name: lambda self, *rest: 0.0 for name in ("value", "prox", "conjugate") if name != missing}
     with pytest.raises(TypeError, match=missing):
         type("Own", (Penalty,), given)()
+
+
+def test_weights_are_counted_by_group():
+    for weights, right in (
+        ([1.0], False),
+        ([1.0, 2.0], True),
+        ([1.0, 2.0, 3.0], False),
+        ("sqrt", True),
+        (None, True),
+    ):
+        for penalty in (
+            Group(groups=[4, 8], group_weights=weights),
+            SparseGroup(groups=[4, 8], group_weights=weights),
+        ):
+            if right:
+                penalty.check(P, 3)
+            else:
+                with pytest.raises(ValueError, match="group_weights has"):
+                    penalty.check(P, 3)
+    with pytest.raises(ValueError, match="groups has|groups must"):
+        Group(groups=[[[0, 1], [2, 3]], [[4, 5], [6, 7]]]).check(8, 1)

@@ -3,7 +3,8 @@
     python tests/trust/mutants.py --seed 1 --count 60 [part ...]
 
 Needs `cosmic-ray`, whose operators make the mutants, and runs for about a quarter of an hour a part. Survivors are printed
-as they are found, a table at the end. A mutant that runs three times as long as the tests do without it counts as killed.
+as they are found, a table at the end; the order is random, so that a run that is cut short is a sample as well. A mutant
+that runs three times as long as the tests do without it counts as killed.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ PARTS = {
     "kernels": Part(
         ("kernels/fastmtl_kernels/cpu/_[st]*.py", "kernels/fastmtl_kernels/cpu/__init__.py",
          "kernels/fastmtl_kernels/*reference*.py", "kernels/fastmtl_kernels/_svd.py"),
-        ("tests/kernels", f"{TRUST}_kernel_laws.py", "-k", "not minimum[ and not residual_form"),
+        ("tests/kernels", f"{TRUST}_kernel_laws.py", "-k", "not minimum[ and not residual_form and not columns_reach"),
         jit=False,
     ),
     "certificates": Part(
@@ -128,15 +129,15 @@ def made(path: Path, name: str, k: int) -> Mutant | None:
 
 
 def sample(part: Part, count: int, seed: int) -> list[Mutant]:
-    """About `count` mutants, as many of every file as its share of the places, two at least."""
+    """About `count` mutants, as many of every file as its share of the places, two at least; in random order."""
     files = sorted({path for pattern in part.sources for path in ROOT.glob(pattern)})
     found = [places(path) for path in files]
     total, rng, out = sum(map(len, found)), np.random.default_rng(seed), []
     for path, every in zip(files, found, strict=True):
         drawn = (made(path, *every[i]) for i in rng.permutation(len(every)))
         size = max(2, round(count * len(every) / total))
-        out += sorted(islice((mutant for mutant in drawn if mutant), size), key=lambda mutant: mutant.line)
-    return out
+        out += islice((mutant for mutant in drawn if mutant), size)
+    return [out[i] for i in rng.permutation(len(out))]
 
 
 def judge(part: Part, tree: Path, limit: float) -> bool:
@@ -170,7 +171,8 @@ def run(name: str, count: int, seed: int) -> tuple[int, int]:
             raise SystemExit(f"The tests of {name} fail without any mutant.")
         limit = 10.0 + 3.0 * (time.monotonic() - start)
         chosen = sample(part, count, seed)
-        for mutant in chosen:
+        for k, mutant in enumerate(chosen):
+            print(f"{name}: {k} of {len(chosen)} judged, {survived} survived", file=sys.stderr)
             place = tree / mutant.path
             kept = place.read_text()
             place.write_text(mutant.text)
