@@ -109,7 +109,8 @@ def fit(
     time_limit : float, optional
         Seconds after which the best iterate is returned.
     callback : callable, optional
-        Called every outer iteration with a dict (iteration, gap, relative_gap, n_active, seconds); a true answer stops.
+        Called every outer iteration with a dict (iteration, primal, gap, relative_gap, n_active, seconds); a true answer
+        stops.
     verbose : bool
         Show progress on stderr.
 
@@ -144,6 +145,7 @@ def fit(
         def run(at: Opened) -> Outcome:
             nonlocal opened
             opened = at
+            monitor.outwards = at.scaling and at.scaling.certificate
             settings = Settings(at.backend.kernels, float(tol), int(max_iter), monitor)
             outcome = choose(at.problem, settings).run(at.problem, as_start(warm_start, at))
             return as_representable(at, outcome, tol)

@@ -239,6 +239,7 @@ def fit_path(
             opened, start = at, as_start(warm_start, at)
             done.clear()
             strengths[:] = _strengths(at, alphas, n_alphas, eps).tolist()
+            monitor.outwards = at.scaling and at.scaling.certificate
             settings = Settings(at.backend.kernels, float(tol), int(max_iter), monitor)
 
             def collect(outcomes: Iterator[Outcome]) -> Outcome:

@@ -372,6 +372,16 @@ def test_early_stops_are_honest():
     assert fit.n_iter == 1
 
 
+@pytest.mark.parametrize("size", [1.0, 2.0**300, 1e-200])
+def test_a_callback_is_told_of_the_objective_as_the_caller_states_it(size):
+    X, Y = regression(n=60, p=300, t=5)
+    reports = []
+    fit = fastmtl.fit(X, size * Y, alpha=0.01 * size, tol=1e-9, callback=reports.append)
+    assert reports[-1]["primal"] == fit.certificate.primal and reports[-1]["gap"] == fit.certificate.gap
+    assert reports[0]["primal"] >= reports[-1]["primal"]
+    assert set(reports[0]) == {"iteration", "primal", "gap", "relative_gap", "n_active", "seconds"}
+
+
 def test_interrupt_keeps_the_best_so_far():
     X, Y = regression(n=60, p=300, t=5)
 

@@ -14,10 +14,26 @@ from typing import Any
 
 import numpy as np
 
+from .._status import Status
+from ..certificate import Certificate
 from ..embed import blocks, solve
-from ._objectives import Objectives
+from ..solvers import Monitor
 
 SOLVERS = ("auto", "cd", "bcd")
+
+
+class Objectives(Monitor):
+    """Keeps the objective at the start and after every outer iteration."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: list[float] = []
+
+    def __call__(self, iteration: int, certificate: Certificate, n_active: int) -> Status | None:
+        if iteration == 0:  # a run that starts again, on scaled columns or another backend, is another one
+            self.values.clear()
+        self.values.append(certificate.primal)
+        return super().__call__(iteration, certificate, n_active)
 
 
 def mixed_norm_solver(

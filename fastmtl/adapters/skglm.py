@@ -17,13 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from .._door import Opened, open_problem
-from .._run import as_representable, as_result, as_start, check_controls, served, warn_unless_converged
+from ..api import fit
 from ..losses import Huber
 from ..penalties import L1, L21, Group, Penalty, SparseGroup
-from ..result import FitResult
-from ..solvers import Outcome, Settings, choose
-from ._objectives import Objectives
 
 
 @dataclass
@@ -89,32 +85,22 @@ class Solver:
         p = X.shape[1]
         loss, weight = _loss_of(datafit)
         start = None if w_init is None or not np.any(w_init) else np.reshape(w_init[:p], (p, -1))
-        problem = open_problem(
+        objectives: list[float] = []
+
+        def record(report: dict[str, Any]) -> None:
+            if report["iteration"] == 0:  # a run that starts again, on scaled columns, is another one
+                objectives.clear()
+            objectives.append(report["primal"])
+
+        found = fit(
             X, (y > 0).astype(np.float64) if loss == "logistic" else y, _penalty_of(penalty, p), loss=loss,
-            sample_weight=weight, fit_intercept=self.fit_intercept, kind="fit",
+            sample_weight=weight, fit_intercept=self.fit_intercept, tol=self.tol, max_iter=self.max_iter,
+            warm_start=start, callback=record,
         )  # fmt: skip
-        found, objectives = self._run(problem, start)
-        W = np.vstack([found.coef, found.intercept]) if self.fit_intercept else found.coef
-        return (W[:, 0] if y.ndim == 1 else W), objectives, found.certificate.relative_gap
-
-    def _run(self, problem: Opened, start: np.ndarray | None) -> tuple[FitResult, np.ndarray]:
-        """The fit, and the objective after each of its outer iterations."""
-        check_controls("auto", self.tol, self.max_iter, None, None, None)
-        objectives = Objectives()
-
-        def run(at: Opened) -> Outcome:
-            settings = Settings(at.backend.kernels, self.tol, self.max_iter, objectives)
-            outcome = choose(at.problem, settings).run(at.problem, as_start(start, at))
-            return as_representable(at, outcome, self.tol)
-
-        with np.errstate(all="ignore"):
-            outcome, at = served(problem, run)
-        warn_unless_converged(outcome, self.tol)
-        found = as_result(at, outcome, objectives)
-        values = np.array(objectives.values[1:] or objectives.values)
-        values = values if at.scaling is None else np.ldexp(values, 2 * at.scaling.targets)
+        values = np.array(objectives[1:] or objectives)
         values[-1] = found.certificate.primal  # of the coefficients as they are returned
-        return found, values
+        W = np.vstack([found.coef, found.intercept]) if self.fit_intercept else found.coef
+        return (W[:, 0] if y.ndim == 1 else W), values, found.certificate.relative_gap
 
 
 def _loss_of(datafit: Any) -> tuple[Any, Any]:

@@ -32,11 +32,13 @@ class Monitor:
     deadline : float
         `time.perf_counter()` value after which the run ends.
     callback : callable, optional
-        Called with a dict (iteration, gap, relative_gap, n_active, seconds); a true answer ends the run.
+        Called with a dict (iteration, primal, gap, relative_gap, n_active, seconds); a true answer ends the run.
     progress : callable, optional
         Called likewise for display; its answer is ignored.
     history : list of tuple
         (seconds, relative gap, active rows) at every outer iteration.
+    outwards : callable, optional
+        Brings a certificate of the run to the scale of the objective as the caller states it.
     """
 
     deadline: float = np.inf
@@ -44,14 +46,17 @@ class Monitor:
     progress: Callable[[dict[str, Any]], Any] | None = None
     started: float = field(default_factory=time.perf_counter)
     history: list[tuple[float, float, int]] = field(default_factory=list)
+    outwards: Callable[[Certificate], Certificate] | None = None
 
     def __call__(self, iteration: int, certificate: Certificate, n_active: int) -> Status | None:
         """Record one outer iteration; a status when the run must end."""
         seconds = time.perf_counter() - self.started
         self.history.append((seconds, certificate.relative_gap, n_active))
         if self.callback is not None or self.progress is not None:
+            certificate = certificate if self.outwards is None else self.outwards(certificate)
             report = {
                 "iteration": iteration,
+                "primal": certificate.primal,
                 "gap": certificate.gap,
                 "relative_gap": certificate.relative_gap,
                 "n_active": n_active,
