@@ -197,6 +197,9 @@ def test_targets_outside_the_domain_are_named(loss, y, said):
 def test_well_fitted_samples_keep_their_digits():
     loss = Logistic()
     assert loss.gradient(np.array(1.0), np.array(50.0)) == pytest.approx(-np.exp(-50.0), rel=1e-14)
+    y, z = np.array([0.0, 1.0, 0.0]), np.array([3.0, 50.0, 1.0])
+    assert Multinomial().value(y, z) == pytest.approx(np.exp(-47.0) + np.exp(-49.0), rel=1e-13)
+    assert Multinomial().gradient(y, z)[1] == pytest.approx(-np.exp(-47.0) - np.exp(-49.0), rel=1e-13)
     count = np.array(1e9)
     near = np.log(count) + 1e-7
     assert Poisson().value(count, near) == pytest.approx(0.5e9 * 1e-14, rel=1e-5)
