@@ -82,7 +82,7 @@ class LinearEstimator(Tagged, BaseEstimator):
         self
         """
         X, y = self._checked(X, y)
-        return self._keep(self._fitted(X, y, sample_weight))
+        return self._keep(self._fitted(X, y, sample_weight, self._start(X.shape[1], self._columns(y))))
 
     def predict(self, X: Any) -> np.ndarray:
         """Predicted targets (n, t), or (n,) where y was a vector."""
@@ -122,7 +122,7 @@ class LinearEstimator(Tagged, BaseEstimator):
             "standardize": self.standardize,
             "tol": self._relative_tol(),
             "max_iter": self.max_iter,
-            "warm_start": self._start() if start is None else start,
+            "warm_start": start,
         }
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConvergenceWarning)
@@ -135,11 +135,16 @@ class LinearEstimator(Tagged, BaseEstimator):
         """Weights as fits take them."""
         return effective(sample_weight, y)
 
-    def _start(self) -> np.ndarray | None:
-        """Coefficients (p, t) of the last fit when they are to be started from."""
+    def _columns(self, y: np.ndarray) -> int:
+        """Columns of W that checked targets need."""
+        return 1 if y.ndim == 1 else y.shape[1]
+
+    def _start(self, p: int, columns: int) -> np.ndarray | None:
+        """Coefficients (p, columns) of the last fit when they are to be started from; None after one of another shape."""
         if not (self.warm_start and hasattr(self, "coef_")):
             return None
-        return np.atleast_2d(self.coef_).T
+        last = np.atleast_2d(self.coef_).T
+        return last if last.shape == (p, columns) else None
 
     def _keep(self, result: Any) -> Any:
         """Hold a fit in scikit-learn's attributes: tasks in rows, vectors where y was one."""

@@ -118,6 +118,8 @@ class CrossValidated(LinearEstimator):
         self, X: Any, y: np.ndarray, weights: np.ndarray | None, penalties: list[Penalty]
     ) -> list[np.ndarray]:
         """Strengths, decreasing, for every penalty."""
+        if np.ndim(self._wanted) != 1:
+            check_scalar(self._wanted, "alphas" if self.n_alphas is None else "n_alphas", Integral, min_val=1)
         if not isinstance(self._wanted, Integral):
             for i, alpha in enumerate(self._wanted):
                 check_scalar(alpha, f"alphas[{i}]", Real, min_val=0.0)
@@ -142,7 +144,8 @@ class CrossValidated(LinearEstimator):
     @property
     def _wanted(self) -> Any:
         """Number of strengths, or the strengths."""
-        return self.alphas if self.n_alphas is None else self.n_alphas
+        wanted = self.alphas if self.n_alphas is None else self.n_alphas
+        return 100 if wanted is None else wanted
 
     def _record(self, results: list[CVResult], best: int) -> None:
         """Hold the cross-validations, one for each value of the mixing parameter, in scikit-learn's attributes."""

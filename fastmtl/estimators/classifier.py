@@ -82,6 +82,9 @@ class MultiTaskClassifier(ClassifierMixin, LinearEstimator):
     def _is_multinomial(self) -> bool:
         return not self._is_multilabel and (self.loss == "multinomial" or len(self.classes_) > 2)
 
+    def _columns(self, y: np.ndarray) -> int:
+        return len(self.classes_) if self._is_multinomial else super()._columns(y)
+
     def _checked(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
         """X, and y as numbers of classes (n,) or 0 and 1 (n, t)."""
         if self.loss not in ("auto", "logistic", "multinomial"):
@@ -96,6 +99,11 @@ class MultiTaskClassifier(ClassifierMixin, LinearEstimator):
         if self._is_multilabel:
             codes = np.asarray(y.toarray() if hasattr(y, "toarray") else y, dtype=np.float64)
             self.classes_ = np.arange(codes.shape[1])
+        elif y.ndim == 2 and y.shape[1] > 1:
+            raise ValueError(
+                f"y is a matrix {y.shape} of labels other than 0 and 1, which a matrix must hold: one yes-no task a column. "
+                "Code the labels as 0 and 1, or pass one vector of labels, of as many classes as there are"
+            )
         else:
             self.classes_, codes = np.unique(column_or_1d(y, warn=True), return_inverse=True)
             self._check_classes()

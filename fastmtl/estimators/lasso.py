@@ -9,8 +9,12 @@ from sklearn.base import RegressorMixin
 from sklearn.linear_model import Ridge
 from sklearn.utils.metadata_routing import UNUSED
 
+from ..adapters.sklearn_path import enet_path
 from ..penalties import L1, L21, Penalty
 from ._base import LinearEstimator
+
+SELECTIONS = ("cyclic", "random")
+"""Orders of features that scikit-learn knows; the solver has its own."""
 
 LARGEST_FACTOR = 4096
 """Rows of the largest matrix that ridge regression is solved through at once."""
@@ -19,11 +23,20 @@ LARGEST_FACTOR = 4096
 class DropIn(RegressorMixin, LinearEstimator):
     """scikit-learn's meaning of `tol`: it bounds the duality gap over `|Y|^2 / n`, which is 2 P(0)."""
 
+    selection: str
+
     _poor_score = False
     _gaps = False
 
+    path = staticmethod(enet_path)
+
     def _relative_tol(self) -> float:
         return 2.0 * self.tol
+
+    def _checked(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
+        if self.selection not in SELECTIONS:
+            raise ValueError(f"selection is {self.selection!r}; 'cyclic' or 'random' was expected")
+        return super()._checked(X, y)
 
     def _fitted(self, X: Any, y: np.ndarray, sample_weight: Any, start: Any = None) -> Any:
         start = self._ridge(X, y, sample_weight) if start is None else start
@@ -73,7 +86,7 @@ class MultiTaskElasticNet(DropIn):
         The duality gap is at most `tol |Y|_F^2 / n` (Y centred when there is an intercept), as in scikit-learn. That is
         `2 tol` in the scale of `fastmtl.fit`.
     warm_start : bool
-        Start from the `coef_` of the last fit.
+        Start from the `coef_` of the last fit, if it had as many features and tasks.
     random_state, selection
         Without effect: the solver makes no random choice.
 
@@ -84,6 +97,8 @@ class MultiTaskElasticNet(DropIn):
     n_iter_ : int
     dual_gap_ : float
         Certified duality gap; recomputed from the data in float64.
+    eps_ : float
+        `tol |Y|_F^2`, scikit-learn's bound on n times the gap.
     sparse_coef_ : sparse matrix of shape (t, p)
     certificate_, status_
         What is known about the gap, and how the fit ended.
@@ -119,6 +134,14 @@ class MultiTaskElasticNet(DropIn):
     def _penalty(self, p: int, alpha: float | None = None) -> Penalty:
         return L21(alpha, l1_ratio=self.l1_ratio)
 
+    def _fitted(self, X: Any, y: np.ndarray, sample_weight: Any, start: Any = None) -> Any:
+        weights = self._weights(sample_weight, y)
+        weights = np.ones((len(y), 1)) if weights is None else weights.reshape(len(y), -1)
+        share = weights / weights.sum(axis=0)
+        centre = (share * y).sum(axis=0) if self.fit_intercept else 0.0
+        self.eps_ = self.tol * len(y) * float((share * (y - centre) ** 2).sum())
+        return super()._fitted(X, y, sample_weight, start)
+
     def _checked(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
         X, y = super()._checked(X, y)
         if y.ndim == 1:
@@ -152,6 +175,7 @@ class MultiTaskLasso(MultiTaskElasticNet):
         selection: str = "cyclic",
     ) -> None:
         self.alpha = alpha
+        self.l1_ratio = 1.0  # no parameter, as in scikit-learn
         self.fit_intercept = fit_intercept
         self.copy_X = copy_X
         self.max_iter = max_iter
@@ -238,8 +262,8 @@ class ElasticNet(DropIn):
         """
         X, y = self._checked(X, y)
         if y.ndim == 1:
-            return self._keep(self._fitted(X, y, sample_weight))
-        start = self._start()
+            return self._keep(self._fitted(X, y, sample_weight, self._start(X.shape[1], 1)))
+        start = self._start(X.shape[1], y.shape[1])
         results = [
             self._fitted(X, column, sample_weight, None if start is None else start[:, [task]])
             for task, column in enumerate(y.T)
@@ -281,6 +305,7 @@ class Lasso(ElasticNet):
         selection: str = "cyclic",
     ) -> None:
         self.alpha = alpha
+        self.l1_ratio = 1.0  # no parameter, as in scikit-learn
         self.fit_intercept = fit_intercept
         self.precompute = precompute
         self.copy_X = copy_X

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
+from ..adapters.sklearn_path import lasso_path
 from ..penalties import L1, Penalty
 from ._cross_validated import CrossValidated
 from .lasso import DropIn, MultiTaskElasticNet, MultiTaskLasso
@@ -40,9 +41,9 @@ class MultiTaskElasticNetCV(CrossValidated, MultiTaskElasticNet):
         Values to choose among; see `MultiTaskElasticNet`.
     eps : float
         Smallest strength over the largest.
-    alphas : int or array of shape (A,)
+    alphas : int or array of shape (A,), or None
         Number of strengths, evenly spaced in the logarithm from the least that leaves all coefficients zero; or the
-        strengths.
+        strengths. None, the default of older versions of scikit-learn, is 100.
     cv : int, splitter or iterable, optional
         Folds, as scikit-learn's `check_cv` takes them; five without an order when left out.
     n_jobs : int, optional
@@ -107,6 +108,8 @@ class MultiTaskLassoCV(CrossValidated, MultiTaskLasso):
 
     See `MultiTaskElasticNetCV` for the parameters and attributes.
     """
+
+    path = staticmethod(lasso_path)
 
     def __init__(
         self,
@@ -201,6 +204,8 @@ class LassoCV(_Task):
 
     See `ElasticNetCV` for the parameters and attributes.
     """
+
+    path = staticmethod(lasso_path)
 
     def __init__(
         self,

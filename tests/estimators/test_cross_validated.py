@@ -139,6 +139,23 @@ def test_jobs_side_by_side_give_the_same(make, data):
     assert np.array_equal(errors(make(**SMALL, n_jobs=2).fit(X, y)), errors(make(**SMALL).fit(X, y)))
 
 
+@pytest.mark.parametrize("make", DROP_INS)
+def test_small_print_of_scikit_learn(make, data):
+    X, Y = data
+    y = Y if make.__name__.startswith("Multi") else Y[:, 0]
+    model = make(alphas=None, cv=3).fit(X, y)
+    np.testing.assert_array_equal(model.alphas_, make(cv=3).fit(X, y).alphas_)
+    original = getattr(theirs, make.__name__)
+    for found, wanted in zip(make.path(X, y)[:2], original.path(X, y)[:2], strict=True):
+        assert found.shape == wanted.shape
+    np.testing.assert_allclose(make.path(X, y)[0], original.path(X, y)[0], rtol=1e-12)
+    for alphas in (0, -3, 0.5, "auto"):
+        with pytest.raises((ValueError, TypeError), match="alphas"):
+            make(alphas=alphas).fit(X, y)
+    with pytest.raises(ValueError, match="selection"):
+        make(selection="foo").fit(X, y)
+
+
 def test_one_standard_error_rule(data):
     X, Y = data
     model = ours.GroupLassoCV(cv=KFold(5), alphas=30, rule="1se").fit(X, Y)

@@ -138,6 +138,42 @@ def test_warm_start_from_the_answer_needs_no_iteration(make, data):
 
 
 @pytest.mark.parametrize("make", CLASSES)
+def test_a_fit_of_another_shape_starts_cold(make, data):
+    X, Y = data
+    y = Y if make in MATRIX else Y[:, 0]
+    warm = made(make, warm_start=True).fit(X, y)
+    fewer = (X[:, :20], y), (X[:, :20], y[:, :2] if y.ndim == 2 else np.stack([y, 1 - y], axis=1))
+    for part in fewer if make is not ours.MultiTaskClassifier else (*fewer, (X, Y.sum(axis=1)), (X, Y[:, 0])):
+        cold = made(make).fit(*part)
+        np.testing.assert_array_equal(warm.fit(*part).coef_, cold.coef_)
+
+
+@pytest.mark.parametrize("make", DROP_INS)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_small_print_of_scikit_learn(make, weighted, fit_intercept, data):
+    X, Y = data
+    y = Y if make in MATRIX else Y[:, 0]
+    original = getattr(theirs, make.__name__)
+    weights = np.random.default_rng(1).uniform(size=60) if weighted else None
+    settings = dict(alpha=0.02, fit_intercept=fit_intercept)
+    model, other = make(**settings).fit(X, y, weights), original(**settings).fit(X, y, weights)
+    assert model.l1_ratio == other.l1_ratio
+    if hasattr(other, "eps_"):
+        assert model.eps_ == pytest.approx(other.eps_, rel=1e-12)
+        assert 60 * model.dual_gap_ <= model.eps_
+    with pytest.raises(ValueError, match="selection"):
+        make(**settings, selection="foo").fit(X, y)
+    found, wanted = (
+        make.path(X, y, alphas=[0.1, 0.02], tol=1e-8),
+        original.path(X, y, alphas=[0.1, 0.02], tol=1e-8),
+    )
+    np.testing.assert_array_equal(found[0], wanted[0])
+    np.testing.assert_allclose(found[1], wanted[1], atol=1e-4)
+    assert found[2].shape == wanted[2].shape
+
+
+@pytest.mark.parametrize("make", CLASSES)
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_frames_keep_their_names(make, library, data):
     frames = pytest.importorskip(library, reason=f"{library} is not installed")
@@ -304,6 +340,9 @@ class TestClassifier:
             ours.MultiTaskClassifier(loss="logistic").fit(X, np.arange(60) % 3)
         with pytest.raises(ValueError, match="'auto', 'logistic' or 'multinomial'"):
             ours.MultiTaskClassifier(loss="hinge").fit(X, Y)
+        for labels in (np.where(Y > 0, "yes", "no"), np.arange(180).reshape(60, 3) % 4):
+            with pytest.raises(ValueError, match="must hold: one yes-no task a column"):
+                ours.MultiTaskClassifier().fit(X, labels)
 
 
 class TestGLM:
