@@ -108,11 +108,7 @@ class Opened:
 
     def on_cpu(self, reason: str) -> Opened:
         """The same problem with X in host memory."""
-        design: Any = self.problem.design
-        base: Any = design.base if isinstance(design, ScaledDesign) else design
-        host: Design = DenseDesign(base.host())
-        if isinstance(design, ScaledDesign):
-            host = ScaledDesign(host, design.scale)
+        host: Any = self.problem.design.on_host()
         backend = replace(choose_backend("cpu", Work(*host.shape, 1)), reason=reason)
         return replace(self, problem=replace(self.problem, design=host), backend=backend)
 

@@ -111,12 +111,25 @@ def like(result: Any, library: str) -> Any:
     if not library.startswith(ON_DEVICE):
         return made(result, library)
     library = library.removeprefix(ON_DEVICE)
-    there = gpu_module().xp.asarray(result)
+    there = _handed_over(result)
     if library == "torch":
         return sys.modules["torch"].from_dlpack(there)
     if library == "jax":
         return importlib.import_module("jax.dlpack").from_dlpack(there)
     return there
+
+
+def _handed_over(result: Any) -> Any:
+    """A result as a CuPy array; where memory is short, what the fit has kept on the device makes way for it."""
+    gpu = gpu_module()
+    try:
+        return gpu.xp.asarray(result)
+    except gpu.out_of_memory():
+        pass
+    from fastmtl_kernels.gpu import hosted
+
+    hosted.forget()
+    return gpu.xp.asarray(result)
 
 
 def choose_backend(backend: str, work: Work, *, on_device: bool = False, is_sparse: bool = False) -> Backend:

@@ -67,6 +67,10 @@ class Design(ABC):
     def part(self, cols: Array) -> Design:
         """The columns `cols` as a design of their own, a float64 copy."""
 
+    def on_host(self) -> Design:
+        """The same design in host memory; itself where it is there already."""
+        return self
+
     def residuals(self, Y: Array, root: Array | None, basis: Array) -> Residuals | None:
         """Residuals of targets kept where X lives, see `Residuals`; None where X is in host memory."""
         return None

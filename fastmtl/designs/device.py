@@ -40,6 +40,9 @@ class DeviceDesign(Design):
         """X in host memory; a copy when it lives on the device."""
         return self.X if self.is_streamed else self.X.get()
 
+    def on_host(self) -> Design:
+        return DenseDesign(self.host())
+
     def up(self, A: Array) -> Any:
         """A copy of a small array on the device, in float64."""
         return self._xp.asarray(np.ascontiguousarray(A, dtype=np.float64))

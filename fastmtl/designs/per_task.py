@@ -39,6 +39,10 @@ class TaskDesign(ABC):
         """Number of columns of W."""
         return len(self.ptr) - 1
 
+    def on_host(self) -> TaskDesign:
+        """The same design in host memory; itself where it is there already."""
+        return self
+
     @property
     @abstractmethod
     def row_size(self) -> float:
@@ -107,6 +111,9 @@ class SharedDesign(TaskDesign):
         self.base, self.dtype = base, base.dtype
         self.shape = (base.n * t, base.p)
         self.ptr = base.n * np.arange(t + 1)
+
+    def on_host(self) -> TaskDesign:
+        return SharedDesign(self.base.on_host(), self.t)
 
     @property
     def row_size(self) -> float:

@@ -24,6 +24,9 @@ class PowerScaledDesign(ScaledDesign):
         self.exponents = exponents
         self._moved = np.flatnonzero(exponents)
 
+    def on_host(self) -> Design:
+        return PowerScaledDesign(self.base.on_host(), self.exponents)
+
     def predict(self, W: Array, rows: Array | None = None) -> Array:
         rows = np.asarray(np.arange(self.p) if rows is None else rows)
         moved = self.exponents[rows] != 0

@@ -26,6 +26,9 @@ class ScaledDesign(Design):
     def row_size(self) -> float:
         return self.base.row_size
 
+    def on_host(self) -> Design:
+        return ScaledDesign(self.base.on_host(), self.scale)
+
     def predict(self, W: Array, rows: Array | None = None) -> Array:
         scale = self.scale if rows is None else self.scale[rows]
         return self.base.predict(W / scale[:, None], rows)

@@ -1,4 +1,4 @@
-"""Whole fits on the GPU backend over the stand-in: the laws, transfers, dispatch, and faults in mid-fit."""
+"""Whole fits on the GPU backend over the stand-in: answers, transfers and dispatch."""
 
 from __future__ import annotations
 
@@ -36,21 +36,6 @@ OPTIONS = {
 }
 
 
-@pytest.fixture
-def on_device(gpu, device, monkeypatch):
-    """The GPU backend with every descent on the device, and constants that are not this machine's."""
-    from fastmtl_kernels.gpu import hosted
-
-    # The emulator takes its time thread by thread; the tests of the kernels run whole blocks.
-    monkeypatch.setattr(hosted._sweep, "THREADS", 32)
-    monkeypatch.setattr(hosted, "SWEEP_WORK", 0)
-    monkeypatch.setattr(hosted, "SHRINK_WORK", 0)
-    monkeypatch.setattr(_cost, "load", _cost.Constants)
-    yield gpu
-    hosted.forget()
-    gc.collect()
-
-
 def _data(n=40, p=20, t=4, dtype=np.float64, order="F"):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, p)) + 1.0
@@ -83,7 +68,7 @@ def test_fits_agree_with_the_cpu(on_device, penalty, options):
 
 @pytest.mark.parametrize("penalty", ["l21", "trace"])
 @pytest.mark.parametrize(
-    "loss", [Logistic(), Huber(0.5), Poisson(), Multinomial()], ids=lambda loss: loss.name
+    "loss", [Logistic(), Huber(1.35), Poisson(), Multinomial()], ids=lambda loss: loss.name
 )
 def test_other_losses_agree_with_the_cpu(on_device, loss, penalty):
     X, Y = _data(t=3)
@@ -281,93 +266,6 @@ def test_bad_values_on_the_device_are_named(on_device):
             fastmtl.fit(given, Y, alpha=0.1, backend="gpu")
     with pytest.raises(TypeError, match="complex"):
         fastmtl.fit(on_device.xp.asarray(np.ones((3, 2), dtype=complex)), Y[:3], alpha=0.1)
-
-
-# Faults in mid-fit.
-
-
-def _fit_with(fault, value, where):
-    X, Y = _data(30, 12, 3)
-    DEVICE.reset()
-    setattr(DEVICE, fault, value)
-    return fastmtl.fit(X, Y, alpha=0.1, tol=1e-8, backend=where)
-
-
-@pytest.fixture
-def eager(on_device, monkeypatch):
-    """`auto` takes the GPU for the smallest of problems."""
-    monkeypatch.setattr(backend, "WORTH_A_LOOK", 0.0)
-    monkeypatch.setattr(_cost.Constants, "gpu_seconds", lambda *_, **__: 0.0)
-    return on_device
-
-
-@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "all"])
-def test_memory_errors_at_every_allocation(eager, step):
-    wanted = _fit_with("fail_allocation", None, "cpu")
-    plain = _fit_with("fail_allocation", None, "auto")
-    assert plain.backend == "gpu"
-    count = DEVICE.allocations
-    from fastmtl_kernels.gpu import hosted
-
-    hosted.forget()
-    gc.collect()
-    live = DEVICE.live
-    for k in range(1, count + 1, step):
-        with pytest.warns(RuntimeWarning, match="starts again on the CPU"):
-            found = _fit_with("fail_allocation", k, "auto")
-        assert found.backend == "cpu"
-        assert "device failed" in found.backend_reason
-        _agree(found, wanted, 1e-8)
-        gc.collect()
-        assert DEVICE.live == live, f"allocation {k} of {count}"
-    assert count > 20
-
-
-def test_memory_errors_under_an_explicit_request_raise(eager):
-    live = DEVICE.live
-    for k in (1, 5, 20):
-        with pytest.raises(MemoryError, match="backend='auto'"):
-            _fit_with("fail_allocation", k, "gpu")
-        gc.collect()
-        assert DEVICE.live == live
-
-
-def test_launch_failures(eager):
-    wanted = _fit_with("fail_launch", None, "cpu")
-    _fit_with("fail_launch", None, "gpu")
-    for k in range(1, DEVICE.launches + 1):
-        with pytest.warns(RuntimeWarning, match="launch failure"):
-            _agree(_fit_with("fail_launch", k, "auto"), wanted, 1e-8)
-    with pytest.raises(RuntimeError, match="launch failure"):
-        _fit_with("fail_launch", 1, "gpu")
-
-
-def test_kernels_that_write_nan(eager):
-    wanted = _fit_with("poison_launch", None, "cpu")
-    _fit_with("poison_launch", None, "gpu")
-    fell_back = 0
-    for k in range(1, DEVICE.launches + 1):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            _agree(_fit_with("poison_launch", k, "auto"), wanted, 1e-8)
-        fell_back += any("NaN" in str(w.message) for w in caught)
-    assert fell_back
-    # The first launch takes norms, the second curvatures; the third is the first descent.
-    with pytest.raises(RuntimeError, match="NaN"):
-        _fit_with("poison_launch", 3, "gpu")
-
-
-def test_paths_fall_back(eager):
-    X, Y = _data(30, 12, 3)
-    wanted = fastmtl.fit_path(X, Y, n_alphas=3, eps=0.2, backend="cpu")
-    for k in (1, 10, 30):
-        DEVICE.reset()
-        DEVICE.fail_allocation = k
-        with pytest.warns(RuntimeWarning, match="starts again on the CPU"):
-            found = fastmtl.fit_path(X, Y, n_alphas=3, eps=0.2)
-        assert len(found) == 3
-        for a, b in zip(found, wanted, strict=True):
-            _agree(a, b, 1e-6)
 
 
 # Dispatch.

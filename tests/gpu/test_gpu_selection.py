@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-import gc
-
 import numpy as np
-import pytest
 
 import fastmtl
-from fastmtl import _cost
-
-
-@pytest.fixture
-def on_device(gpu, device, monkeypatch):
-    from fastmtl_kernels.gpu import hosted
-
-    monkeypatch.setattr(_cost, "load", _cost.Constants)
-    yield gpu
-    hosted.forget()
-    gc.collect()
 
 
 def data():
