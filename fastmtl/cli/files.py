@@ -168,7 +168,9 @@ def _table(file: Path, kind: str) -> Table:
         ) from None
     texts = [str(name) for name in frame.columns if not pandas.api.types.is_numeric_dtype(frame[name])]
     if texts:
-        raise ValueError(f"{file}: {_some(texts)} hold no numbers; encode them as numbers or drop them")
+        raise ValueError(
+            f"{file} has columns that are not numbers: {_some(texts)}; encode them as numbers or drop them"
+        )
     return Table(frame.to_numpy(dtype=np.float64), [str(name) for name in frame.columns])
 
 
