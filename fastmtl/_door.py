@@ -109,7 +109,7 @@ class Opened:
     def on_cpu(self, reason: str) -> Opened:
         """The same problem with X in host memory."""
         host: Any = self.problem.design.on_host()
-        backend = replace(choose_backend("cpu", Work(*host.shape, 1)), reason=reason)
+        backend = replace(choose_backend("cpu", Work(host.shape[0], host.shape[1], 1)), reason=reason)
         return replace(self, problem=replace(self.problem, design=host), backend=backend)
 
 
