@@ -192,3 +192,12 @@ def test_curvatures_of_blocks():
         expected = [np.linalg.norm(G[a:b, a:b], 2) for a, b in zip(ptr[:-1], ptr[1:], strict=True)]
         np.testing.assert_allclose(found, expected, rtol=1e-12)
         assert found.flags.writeable
+
+
+def test_plain_columns_hold_the_data_alone():
+    data = np.random.default_rng(5).standard_normal((P, 20))
+    columns = reference.prepare_columns(data, lowered("l21", 1.0), 3)
+    assert columns.data is data and not len(columns.indices) and not len(columns.indptr)
+    residual, coef = np.ones((20, 3)), np.zeros((P, 3))
+    reference.sweep_columns(columns, residual, coef, np.ones((1, 1)), lowered("l21", 0.1), 2)
+    np.testing.assert_allclose(residual, 1.0 - data.T @ coef, atol=1e-12)
