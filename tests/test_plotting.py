@@ -115,6 +115,15 @@ def test_supports_show_the_share_of_tasks(ax, data):
     ]
 
 
+def test_supports_keep_the_largest_rows_of_any_fit(ax, data):
+    fits = {str(share): fastmtl.fit(*data, alpha=share * fastmtl.alpha_max(*data)) for share in (0.05, 0.3)}
+    plotting.plot_supports(fits, ax, max_features=2)
+    norms = [np.linalg.norm(fit.coef, axis=1) / np.abs(fit.coef).max() for fit in fits.values()]
+    largest = np.sort(np.argsort(-np.max(norms, axis=0))[:2])
+    assert [label.get_text() for label in ax.get_yticklabels()] == [f"feature {j}" for j in largest]
+    assert "largest 2 of" in ax.get_title()
+
+
 def test_stability_shows_frequencies(ax, data):
     result = fastmtl.stability_selection(*data, n_pairs=3, n_features=4)
     assert plotting.plot_stability(result, ax) is ax
