@@ -187,7 +187,7 @@ def test_many_chunks_descend_to_the_same_minimum(sizes):
 
 def test_curvatures_of_blocks():
     G = gram_of(np.random.default_rng(4))
-    for ptr in (np.arange(P + 1), np.array([0, 1, 5, P])):
+    for ptr in (np.arange(P + 1), np.array([0, 1, 5, P]), np.array([0, *range(2, P + 1)])):
         found = cpu.block_curvature(G, ptr)
         expected = [np.linalg.norm(G[a:b, a:b], 2) for a, b in zip(ptr[:-1], ptr[1:], strict=True)]
         np.testing.assert_allclose(found, expected, rtol=1e-12)
