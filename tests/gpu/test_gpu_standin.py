@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import gc
 import importlib.util
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import standin
+
+import fastmtl
+import fastmtl.designs
 
 
 def test_no_silent_copies(gpu, device):
@@ -69,18 +73,16 @@ def test_fresh_memory_is_poisoned(gpu):
     importlib.util.find_spec("cupy") is None, reason="CuPy is not installed; pip install cupy-cuda13x"
 )
 def test_every_name_that_the_backend_uses_is_cupys(gpu):
-    """All of `cupy.a.b` in the sources of the GPU kernels exists in the real package."""
+    """All of `cupy.a.b` and `xp.a.b` in the sources of the GPU backend exists in the real package."""
     standin.remove()
     try:
         import cupy
 
-        for path in sorted(gpu._modules.FOLDER.glob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Attribute) and ast.unparse(node).startswith("cupy."):
-                    found = cupy
-                    for part in ast.unparse(node).split(".")[1:]:
-                        if "(" in part or "[" in part:
-                            break
-                        found = getattr(found, part)
+        designs = Path(fastmtl.designs.__file__).parent
+        for path in [*sorted(gpu._modules.FOLDER.glob("*.py")), *sorted(designs.glob("*.py"))]:
+            for chain in re.findall(r"\b(?:cupy|xp)((?:\.[A-Za-z_]\w*)+)", path.read_text()):
+                found = cupy
+                for part in chain.split(".")[1:]:
+                    found = getattr(found, part)
     finally:
         standin.install()
