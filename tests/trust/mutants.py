@@ -45,7 +45,8 @@ PARTS = {
     ),
     "certificates": Part(
         ("fastmtl/certificate.py", "fastmtl/task_certificate.py", "fastmtl/nuisance.py"),
-        (f"{TRUST}_certificates.py", f"{TRUST}_nuisance.py", f"{TRUST}_small_print.py", f"{TRUST}_found.py"),
+        (f"{TRUST}_certificates.py", f"{TRUST}_nuisance.py", f"{TRUST}_interpolation.py",
+         f"{TRUST}_small_print.py", f"{TRUST}_found.py"),
     ),
     "losses": Part(
         ("fastmtl/losses/*.py",),
