@@ -28,7 +28,9 @@ from ._scaling import check_scores
 from ._status import FitInterrupted
 from ._threads import limit_threads
 from .certificate import Certificate
+from .easing import better
 from .penalties import Penalty
+from .problem import Problem
 from .result import FitResult
 from .solvers import InterruptedRun, Monitor, Outcome, Settings, choose
 from .task_certificate import check_point
@@ -275,7 +277,10 @@ def certify(
             point = to.inwards(coef), to.targets_inwards(b), None, theta
         check = check_point(at.problem, *point)
         check_scores(at.problem, check.scores)
-        return check.certificate if at.scaling is None else at.scaling.certificate(check.certificate)
+        found = check.certificate
+        if isinstance(at.problem, Problem):
+            found = better(at.problem, found, *point)
+        return found if at.scaling is None else at.scaling.certificate(found)
 
     with np.errstate(all="ignore"):
         return served(opened, run)[0]

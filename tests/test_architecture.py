@@ -24,7 +24,7 @@ LAYERS = [
     {"designs", "losses", "penalties"},
     {"problem", "task_problem", "_tasks", "_given"},
     {"nuisance", "certificate", "_low_rank", "_scores", "_targets"},
-    {"task_certificate", "_scaling", "_standardize", "_predictions"},
+    {"task_certificate", "easing", "_scaling", "_standardize", "_predictions"},
     {"result"},
     {"_door", "_library_result"},
     {"solvers"},

@@ -129,4 +129,6 @@ def _pseudo_inverse(A: Array) -> Array:
         return np.empty((0, A.shape[0]))
     if A.shape[1] == 1 and A.any():
         return A.T / np.vdot(A, A)
-    return np.linalg.pinv(A)
+    sizes = np.linalg.norm(A, axis=0)
+    sizes[sizes == 0.0] = 1.0
+    return np.linalg.pinv(A / sizes) / sizes[:, None]

@@ -18,6 +18,7 @@ from ..penalties import Lowered, Penalty
 from ..problem import Problem
 from ._base import INNER_SHARE, STALL_ROUNDS, InterruptedRun, Outcome, Settings, leaves_zero, verdict
 from ._cached import CrossProducts
+from ._eased import eased_outcome, is_beneath
 from ._forms import GramForm, ResidualForm, gram_pays
 from ._gathered import Gathered, places
 from ._resident import Resident
@@ -56,6 +57,13 @@ class WorkingSet:
 
     def run(self, problem: Problem, start: tuple[Array, Array] | None = None) -> Outcome:
         """Solve; `start` holds coefficients (p, t) and intercepts (t,)."""
+        outcome = self._run(problem, start)
+        return self._eased(problem, outcome) if outcome.status is Status.STALLED else outcome
+
+    def _eased(self, problem: Problem, stalled: Outcome) -> Outcome:
+        return eased_outcome(problem, stalled, self._run, dual_point, self.settings.tol)
+
+    def _run(self, problem: Problem, start: tuple[Array, Array] | None) -> Outcome:
         rotation = task_rotation(problem)
         if rotation is None:
             return _Run(self.settings, problem, start).solve()
@@ -100,6 +108,8 @@ class WorkingSet:
             else:
                 run.strengthen(penalty)
             outcome = run.solve()
+            if outcome.status is Status.STALLED:
+                outcome = self._eased(run.problem, outcome)
             start = (outcome.coef, outcome.intercept)
             if Q is not None:
                 rows, coef, intercept = _rotated_back(outcome, Q)
@@ -237,6 +247,8 @@ class _Run:
             best = min(best, gap)
             if status is None and self.iteration >= settings.max_iter:
                 status = Status.MAX_ITER
+            if status is None and self.iteration == 0 and not self.coef.any():
+                status = Status.STALLED if is_beneath(problem, self._scores(check)) else None
             if status is None and rounds >= STALL_ROUNDS:
                 status = Status.STALLED
             status = status or stop

@@ -12,6 +12,7 @@ from ..._scaling import check_columns, exponent_of
 from ..._status import Status
 from ...certificate import Bound as DualBound
 from ...certificate import Certificate, evaluate
+from ...easing import evaluate_eased
 from ...penalties import Trace
 from ...problem import Problem
 from .._base import InterruptedRun, Outcome, Settings, verdict
@@ -27,6 +28,8 @@ from .thin_certificate import certificate_of
 
 SHARE = 0.5
 """Share of the tolerance that the reduced gap may use up: what is left covers rounding on the way to the data."""
+EASED = 2.0**-40
+"""Strength over the norm of X'Y below which it is rounding (see `fastmtl.easing`)."""
 FLOOR = 1e-14
 """Relative gap below which the reduced certificate is rounding."""
 ROUNDING = 64.0
@@ -80,7 +83,7 @@ class Spectral:
         """One reduction, solved; None when its float32 model is too coarse."""
         settings = self.settings
         alpha = reduction.to_model(strengths(problem)[0])
-        if alpha == 0.0:
+        if self._is_rounding(reduction, alpha):
             return self._unpenalised(problem, reduction)
         watch = Watch(settings, reduction)
         V = None if start is None else right_factor(reduction, start[0])
@@ -122,7 +125,7 @@ class Spectral:
         for i, penalty in enumerate(penalties):
             at = replace_penalty(problem, penalty)
             alpha = reduction.to_model(strengths(at)[0])
-            if alpha == 0.0:
+            if self._is_rounding(reduction, alpha):
                 yield self._unpenalised(at, reduction)
                 continue
             V, near = None, None
@@ -140,6 +143,11 @@ class Spectral:
                 yield self._outcome(at, self._judge(at, reduction, previous), watch.status)
             else:
                 yield self._reduced_outcome(at, reduction, previous)
+
+    def _is_rounding(self, reduction: Reduction, alpha: float) -> bool:
+        """Whether a strength is nothing beside the scores at zero."""
+        below = alpha <= EASED * float(np.linalg.norm(reduction.model.target))
+        return alpha == 0.0 or (below and not reduction.model.ridge)
 
     def _target(self, reduction: Reduction) -> float:
         """Absolute gap asked of the reduced solver."""
@@ -186,7 +194,12 @@ class Spectral:
         A = solve_normal(reduction.model, reduction.model.target)
         factors = as_returned(problem, reduction.factors(A, np.eye(A.shape[1])))
         coef = factors.U @ factors.V.T
-        check = evaluate(problem, coef, factors.intercept)
+        easier = (
+            problem
+            if not problem.penalty.alpha
+            else replace_penalty(problem, problem.penalty.with_alpha(0.0))
+        )
+        check = evaluate_eased(problem, easier, coef, factors.intercept)
         eps = float(np.finfo(problem.design.dtype).eps)
         status = verdict(check.certificate, self.settings.tol, eps) or Status.STALLED
         dual = lambda: dual_point(problem, check)  # noqa: E731
