@@ -1,8 +1,11 @@
 """CPU against GPU on the large cases: `python benches/gpu.py` on a machine with a device, some minutes.
 
-For every case: seconds on the CPU (all cores) and on the GPU with X there, the time to bring X in, the time of one X'Y on
-the device (its GEMM unit), and both certified gaps. The table goes to `gpu_results.md` with the device and the date.
+For every case: seconds on the CPU (all cores) and on the GPU with X there, the time to bring X in and the coefficients out,
+the time of one X'Y on the device (its GEMM unit), the largest certified gap and the active rows. `--grid` times
+`auto` against both backends on sizes from (100, 50, 5) up; its goal is to be within 10 % of the better one. The tables go to
+`gpu_results.md` with the device, the cores and the date.
 
+    python benches/gpu.py --grid --record
     python benches/gpu.py --cases square,small --record
     python benches/gpu.py --scale 0.01 --standin      # try the script itself where there is no device
 """
@@ -11,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import statistics
 import sys
 import time
@@ -24,6 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "kernels"), str(ROOT / "tests" / "gpu")]
 import numpy as np
 
 import fastmtl
+from fastmtl import _cost
 
 RESULTS = Path(__file__).with_name("gpu_results.md")
 REPEATS = 3
@@ -46,9 +51,16 @@ CASES = {
     "tall": Case(100_000, 2_000, 500),
     "path": Case(2_000, 20_000, 50, n_alphas=100),
     "trace": Case(50_000, 2_000, 300, "trace"),
-    "medium": Case(2_000, 2_000, 50),
-    "small": Case(100, 50, 5),
+    "trace path": Case(20_000, 2_000, 50, "trace", n_alphas=100),
 }
+
+GRID = [
+    Case(n, p, t)
+    for n, p, t in [
+        (100, 50, 5), (500, 500, 10), (2_000, 500, 50), (2_000, 5_000, 20), (10_000, 2_000, 50), (5_000, 20_000, 50),
+        (50_000, 2_000, 200), (20_000, 20_000, 100),
+    ]
+]  # fmt: skip
 
 
 class Row(NamedTuple):
@@ -58,23 +70,24 @@ class Row(NamedTuple):
     cpu: float
     gpu: float
     bring_in: float
+    take_out: float
     unit: float
     gap: float
-    auto: float
-    auto_backend: str
+    active: int
 
     def line(self) -> str:
         """A line of the table."""
         return (
-            f"| {self.name} | {self.cpu:.3g} | {self.gpu:.3g} | {self.bring_in:.3g} | {self.cpu / self.gpu:.1f} | "
-            f"{self.gpu / self.unit:.1f} | {self.gap:.1e} | {self.auto:.3g} ({self.auto_backend}) |"
+            f"| {self.name} | {self.cpu:.3g} | {self.gpu:.3g} | {self.bring_in:.3g} | {self.take_out:.2g} | "
+            f"{self.cpu / self.gpu:.1f} | {self.gpu / self.unit:.1f} | {self.active} | {self.gap:.1e} |"
         )
 
 
 HEAD = (
-    "| case | CPU s | GPU s | X in, s | CPU / GPU | GPU in GEMM units | largest gap | auto s |\n"
-    "|---|---|---|---|---|---|---|---|"
+    "| case | CPU s | GPU s | X in, s | W out, s | CPU / GPU | GPU in GEMM units | active rows | largest gap |\n"
+    "|---|---|---|---|---|---|---|---|---|"
 )
+GRID_HEAD = "| n, p, t | CPU s | GPU s, transfers included | auto s | auto took | auto / better |\n|---|---|---|---|---|---|"
 
 
 def data(case: Case) -> tuple[np.ndarray, np.ndarray]:
@@ -100,30 +113,42 @@ def median(action: Callable[[], Any], finish: Callable[[], Any] = lambda: None) 
     return statistics.median(times), out
 
 
+def solver(case: Case, given: Any, Y: np.ndarray, alpha: float, backend: str) -> Callable[[], Any]:
+    """The fit or the path of a case as a call."""
+    if case.n_alphas:
+        return lambda: fastmtl.fit_path(
+            given, Y, case.penalty, n_alphas=case.n_alphas, eps=0.1, backend=backend
+        )
+    return lambda: fastmtl.fit(given, Y, case.penalty, alpha=alpha, backend=backend)
+
+
 def measure(name: str, case: Case, gpu: Any) -> Row:
     """All timings of one case."""
     X, Y = data(case)
     xp = gpu.xp
     finish = xp.cuda.Device().synchronize
-
-    def solve(given: Any, backend: str) -> Callable[[], Any]:
-        if case.n_alphas:
-            return lambda: fastmtl.fit_path(
-                given, Y, case.penalty, n_alphas=case.n_alphas, eps=0.1, backend=backend
-            )
-        return lambda: fastmtl.fit(given, Y, case.penalty, alpha=alpha, backend=backend)
-
     bring_in, there = median(lambda: xp.asarray(X), finish)
     alpha = case.share * fastmtl.alpha_max(there, Y, case.penalty)
     targets = xp.asarray(Y)
     unit, _ = median(lambda: gpu.correlate(there, targets), finish)
-    on_gpu, found = median(solve(there, "gpu"), finish)
-    on_cpu, wanted = median(solve(X, "cpu"))
-    auto, chosen = median(solve(X, "auto"), finish)
+    on_gpu, found = median(solver(case, there, Y, alpha, "gpu"), finish)
+    on_cpu, wanted = median(solver(case, X, Y, alpha, "cpu"))
     fits = [*found, *wanted] if case.n_alphas else [found, wanted]
     gap = max(fit.certificate.relative_gap for fit in fits)
-    backend = (chosen[0] if case.n_alphas else chosen).backend
-    return Row(name, on_cpu, on_gpu, bring_in, unit, gap, auto, backend)
+    last = fits[len(found) - 1 if case.n_alphas else 0]
+    take_out, _ = median(last.coef.get, finish)
+    return Row(name, on_cpu, on_gpu, bring_in, take_out, unit, gap, len(last.support))
+
+
+def auto_line(case: Case, gpu: Any) -> str:
+    """A line of the grid: `auto` beside both backends, for an X in host memory and in a warm process."""
+    X, Y = data(case)
+    alpha = case.share * fastmtl.alpha_max(X, Y, case.penalty)
+    finish = gpu.xp.cuda.Device().synchronize
+    cpu, device, auto = (median(solver(case, X, Y, alpha, where), finish) for where in ("cpu", "gpu", "auto"))
+    ratio = auto[0] / min(cpu[0], device[0])
+    size = f"{case.n}, {case.p}, {case.t}"
+    return f"| {size} | {cpu[0]:.3g} | {device[0]:.3g} | {auto[0]:.3g} | {auto[1].backend} | {ratio:.2f} |"
 
 
 def main() -> None:
@@ -133,6 +158,7 @@ def main() -> None:
     )
     parser.add_argument("--cases", default=",".join(CASES), help="names, by commas")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on n and p")
+    parser.add_argument("--grid", action="store_true", help="time `auto` on a grid of sizes too")
     parser.add_argument("--record", action="store_true", help=f"append the table to {RESULTS.name}")
     parser.add_argument(
         "--standin", action="store_true", help="pretend a device: shows that the script runs, nothing else"
@@ -147,19 +173,26 @@ def main() -> None:
     found = gpu.probe()
     if not found.usable:
         sys.exit(f"no device: {found.reason}")
-    lines = [HEAD]
-    print(HEAD)
-    for name in options.cases.split(","):
-        case = CASES[name]
+
+    def scaled(case: Case) -> Case:
         n, p = (max(8, int(size * options.scale)) for size in (case.n, case.p))
-        row = measure(name, case._replace(n=n, p=p), gpu)
-        lines.append(row.line())
-        print(lines[-1], flush=True)
+        return case._replace(n=n, p=p)
+
+    tables = [(HEAD, (measure(name, scaled(CASES[name]), gpu).line() for name in options.cases.split(",")))]
+    if options.grid:
+        tables.append((GRID_HEAD, (auto_line(scaled(case), gpu) for case in GRID)))
+    lines = []
+    for head, rows in tables:
+        for line in itertools.chain((head,), rows, ("",)):
+            lines.append(line)
+            print(line, flush=True)
     if options.record and not options.standin:
         today = datetime.date.today().isoformat()
         old = RESULTS.read_text() if RESULTS.exists() else ""
         RESULTS.write_text(
-            f"{old}\n## {found.name}, {today}, fastmtl {fastmtl.__version__}\n\n" + "\n".join(lines) + "\n"
+            f"{old}\n## {found.name}, {_cost.cores()} CPU cores, {today}, fastmtl {fastmtl.__version__}\n\n"
+            + "\n".join(lines)
+            + "\n"
         )
 
 
