@@ -20,6 +20,8 @@ from .designs.resident import Distant
 from .problem import Problem
 from .task_problem import TaskProblem
 
+LEAST = 1e-140
+"""Sizes below it leave nothing of a sum of squares."""
 DOUBLE, SINGLE = 200, 60
 """Largest power of two that is ordinary for float64 and float32 coefficients: quotients of two such numbers can still be
 squared in the one, and represented in the other."""
@@ -97,7 +99,8 @@ def check_scores(problem: Problem | TaskProblem, scores: Array) -> None:
     Raises
     ------
     ValueError
-        X holds NaN or inf, or products overflow although no column is to blame.
+        X holds NaN or inf, products overflow although no column is to blame, or, of a problem whose columns are not scaled
+        (gaps, own designs, weights by task, losses other than the squared one), squares underflow.
     UnevenColumns
         Some columns must be scaled.
     """
@@ -105,6 +108,10 @@ def check_scores(problem: Problem | TaskProblem, scores: Array) -> None:
         if not np.isfinite(scores).all():
             problem.design.check_finite()
             raise ValueError("the gradient overflows float64; scale X or Y down")
+        for part in problem.parts:
+            if part.loss.name in ("squared", "huber"):
+                _check_squares("Y", problem.y[part.entries])
+                _check_squares("the gradient", scores[:, part.columns])
         return
     top = (
         scores.peaks() if isinstance(scores, Distant) else np.maximum(scores.max(axis=1), -scores.min(axis=1))
@@ -118,6 +125,14 @@ def check_scores(problem: Problem | TaskProblem, scores: Array) -> None:
     check_columns(problem, np.flatnonzero(odd))
     if not np.isfinite(top).all():
         raise ValueError("X'Y overflows float64; scale X or Y down")
+
+
+def _check_squares(name: str, A: Array) -> None:
+    peak = float(np.abs(A).max(initial=0.0))
+    if 0.0 < peak < LEAST:
+        raise ValueError(
+            f"the largest value of {name} is {peak:.1g}, whose square float64 does not hold; scale X or Y up"
+        )
 
 
 def check_columns(problem: Problem, columns: Any = None) -> None:

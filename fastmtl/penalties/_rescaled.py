@@ -70,9 +70,9 @@ class RescaledBlocks(BlockPenalty):
 
     def alpha_max(self, V: Array) -> float:
         # The scores of the scaled problem, in units in which the strengths are the base's.
-        rows = self.columns - self.columns.max(initial=0)
-        top = self.base.alpha_max(np.ldexp(V, rows[:, None]))
-        return float(np.ldexp(np.float64(top), int(self.columns.max(initial=0)) + self.targets))
+        largest = int(self.columns.max())
+        top = self.base.alpha_max(np.ldexp(V, (self.columns - largest)[:, None]))
+        return float(np.ldexp(np.float64(top), largest + self.targets))
 
     @property
     def positive(self) -> bool:

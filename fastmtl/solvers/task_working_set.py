@@ -11,6 +11,7 @@ import numpy as np
 from fastmtl_kernels._interface import BlockShrink
 
 from .._arrays import Array
+from .._scaling import check_scores
 from .._status import Status
 from .._threads import threads_for
 from ..certificate import Check
@@ -112,9 +113,8 @@ class _Run:
         best, rounds, share = np.inf, 0, WHOLE_SHARE if self.form is None else INNER_SHARE
         while True:
             check = self._certify()
-            if self.iteration == 0 and not np.isfinite(check.scores).all():
-                problem.design.check_finite()
-                raise ValueError("the gradient overflows float64; scale X or Y down")
+            if self.iteration == 0:
+                check_scores(problem, check.scores)
             gap = check.certificate.relative_gap
             status = verdict(check.certificate, settings.tol, eps)
             must_leave = (

@@ -131,3 +131,37 @@ def test_coefficients_that_overflow(size, penalty):
     for targets in (Y, with_gap):
         proof = fastmtl.certify(X, targets, W, penalty=penalty, alpha=0.1)
         assert proof.primal >= 1e190 and proof.relative_gap > 1e180 and not np.isnan(proof.scale)
+
+
+@pytest.mark.parametrize("size", [1e-290, 1e-200, 1e200, 1e290])
+@pytest.mark.parametrize("name", ["l21", "l1", "trace", "sparse_group"])
+def test_alpha_max_follows_the_size_of_x(name, size):
+    """It was zero for columns of 1e-200."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((20, 6)), rng.standard_normal((20, 3))
+    assert fastmtl.alpha_max(size * X, Y, name) == pytest.approx(
+        size * fastmtl.alpha_max(X, Y, name), rel=1e-9
+    )
+
+
+@pytest.mark.parametrize("sizes", [(1e-200, 1.0), (1.0, 1e-200)])
+@pytest.mark.parametrize("kind", ["gaps", "by_task", "own", "huber"])
+def test_sizes_whose_squares_are_lost_are_refused_where_columns_are_not_scaled(kind, sizes):
+    """Zero coefficients were called optimal."""
+    rng = np.random.default_rng(0)
+    X, Y = sizes[0] * rng.standard_normal((20, 6)), sizes[1] * rng.standard_normal((20, 3))
+    settings = {}
+    if kind == "gaps":
+        Y[0, 0] = np.nan
+    elif kind == "by_task":
+        settings["sample_weight"] = np.ones((20, 3))
+    elif kind == "own":
+        X, Y = [X] * 3, list(Y.T)
+    else:
+        settings["loss"] = "huber"
+    for door in (
+        lambda: fastmtl.alpha_max(X, Y, **settings),
+        lambda: fastmtl.fit(X, Y, alpha=0.1, **settings),
+    ):
+        with pytest.raises(ValueError, match="scale X or Y up"):
+            door()
