@@ -56,11 +56,21 @@ class Samples:
         return [Fold(*([mask[rows] for rows in self.places] for mask in fold)) for fold in folds]
 
     def training(self, fold: Fold) -> dict[str, Any]:
-        """The arguments of a door that fit the training samples: all of them, with no weight on the others."""
+        """The arguments of a door that fit the training samples: all of them, with no weight on the others.
+
+        Raises
+        ------
+        ValueError
+            No training sample has a weight.
+        """
         if not self.is_own:
             weight = _masked(self.sample_weight, fold.train)
         else:
             weight = [_masked(s, mask) for s, mask in zip(self.sample_weight, fold.train, strict=True)]
+        if not any(np.any(part) for part in (weight if self.is_own else [weight])):
+            raise ValueError(
+                "sample_weight is zero for all training samples of a fold; every fold needs one with a positive weight"
+            )
         return dict(X=self.X, Y=self.Y, sample_weight=weight, offset=self.offset)
 
 

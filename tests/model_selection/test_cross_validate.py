@@ -155,6 +155,7 @@ def test_splitters_of_scikit_learn(grouped):
         (dict(groups=[None] * 40), "groups holds None"),
         (dict(groups=np.arange(40) % 5, cv=[(np.arange(30), np.arange(30, 40))]), "groups is given"),
         (dict(sample_weight=np.ones(39)), "sample_weight"),
+        (dict(sample_weight=np.arange(40) < 8), "all training samples of a fold"),
         (dict(offset=np.ones(39)), "offset"),
         (dict(task=np.ones(39)), "task"),
         (dict(task_weight=np.ones(39)), "task_weight"),

@@ -109,6 +109,7 @@ def test_own_designs_gaps_and_other_losses():
         (dict(seed="a"), "seed is 'a'"),
         (dict(n_threads=0), "n_threads"),
         (dict(sample_weight=np.ones(9)), "sample_weight"),
+        (dict(sample_weight=np.arange(10) < 1), "all training samples of a fold"),
         (dict(task=np.ones(9)), "task"),
     ],
 )
