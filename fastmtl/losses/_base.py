@@ -152,12 +152,14 @@ def monotone_root(
         with np.errstate(invalid="ignore"):
             middle = np.where(open_ended, b - np.sign(value) * width, 0.5 * (low + high))
         # Newton on exponentials comes down by one a step: steps that do not shrink are no better than outside.
-        size = np.abs(newton)
-        poor = ~(trial > low) | ~(trial < high) | (size > np.maximum(0.75 * least, 1e-9 * (1.0 + np.abs(b))))
+        size, small = np.abs(newton), 1e-9 * (1.0 + np.abs(b))
+        poor = ~(trial > low) | ~(trial < high) | (size > np.maximum(0.75 * least, small))
+        # Steps this small square themselves; one that does not even shrink is rounding of the functions.
+        rounding = (size <= small) & (size > 0.25 * least)
         trial, least = np.where(poor & ~settled, middle, trial), np.minimum(least, size)
         width = np.where(open_ended, 8.0 * width, width)
         trial = np.clip(trial, origin - limit, origin + limit)
-        trial = np.where(value == 0, b, trial)
+        trial = np.where((value == 0) | rounding, b, trial)
         done = np.abs(trial - b) <= 2 * EPS * np.maximum(np.abs(b), EPS)
         b = trial
         if done.all():
