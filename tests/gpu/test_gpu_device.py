@@ -18,9 +18,12 @@ import pytest
 import standin
 import test_gpu_fit as fits
 import test_gpu_kernels as kernels
+import test_gpu_resident as resident
+import test_laws as laws
 from gpu_cases import ALL_SHAPES, DTYPES, quadratic_of, shrink_of, to_device, to_host
 
 import fastmtl
+from fastmtl import _cost, backend
 
 pytestmark = pytest.mark.gpu
 IS_STANDIN = bool(os.environ.get("FASTMTL_GPU_STANDIN"))
@@ -95,6 +98,43 @@ def test_fits_agree_with_the_cpu(always_there, penalty, options):
         for where in ("cpu", "gpu")
     )
     assert found.certificate.primal == pytest.approx(wanted.certificate.primal, rel=1e-5)
+
+
+@pytest.mark.parametrize("penalty", ["l21", "trace"])
+@pytest.mark.parametrize("loss", ["logistic", "huber", "poisson"])
+def test_other_losses_agree_with_the_cpu(always_there, loss, penalty):
+    X, Y = fits._data()
+    Y = Y if loss == "huber" else (Y > 0) * 1.0
+    wanted, found = (
+        fastmtl.fit(X, Y, penalty, alpha=0.05, loss=loss, backend=where) for where in ("cpu", "gpu")
+    )
+    assert found.backend == "gpu"
+    fits._agree(found, wanted, 1e-6)
+
+
+@pytest.mark.parametrize("penalty", ["l21", "trace"])
+def test_paths_agree_with_the_cpu(always_there, penalty):
+    X, Y = fits._data()
+    wanted, found = (
+        fastmtl.fit_path(X, Y, penalty, n_alphas=10, eps=0.05, tol=1e-10, backend=where)
+        for where in ("cpu", "gpu")
+    )
+    for a, b in zip(found, wanted, strict=True):
+        assert a.certificate.primal == pytest.approx(b.certificate.primal, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", laws.LAWS)
+def test_law(always_there, monkeypatch, name):
+    """The whole law suite, with every fit on the device that can be served there."""
+    monkeypatch.setattr(backend, "WORTH_A_LOOK", 0.0)
+    monkeypatch.setattr(_cost.Constants, "gpu_seconds", lambda *_, **__: 0.0)
+    laws._run(name, (2 if IS_STANDIN else 30) * len(laws.LAWS))
+
+
+@pytest.mark.parametrize("penalty", resident.PENALTIES)
+def test_certificates_agree_with_the_host(real, penalty):
+    for weights in (False, True):
+        resident.agrees(real, penalty, True, weights)
 
 
 @pytest.mark.parametrize("method", ["cyclic", "accelerated"])

@@ -6,7 +6,7 @@ import pytest
 import test_laws as laws
 from standin import DEVICE
 
-FEW, MANY = 3 * len(laws.LAWS), 60 * len(laws.LAWS)
+FEW, MANY = 3 * len(laws.LAWS), 15 * len(laws.LAWS)
 AWAY = {"nothing_is_an_error", "chunked_is_whole"}
 """Laws that may be served without a device."""
 
