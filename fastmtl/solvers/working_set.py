@@ -29,6 +29,8 @@ WHILE_POSITIVE = (*Problem.DATA_ONLY, "free", "sign_free", "unpenalised", "basis
 MAX_EPOCHS = 20_000
 NEAR = 0.99
 GROWTH = 2.0
+FEW_ENTRIES = 1_000_000
+"""Size of X up to which everything is cheap."""
 ROUGH = 0.03
 """Share of the global gap that a working set is solved to while it is still growing..."""
 ROUGH_CHEAP = 1e-6
@@ -337,8 +339,8 @@ class _Run:
         return max(20, int(np.sqrt(0.2 * self.problem.design.p * max(self.problem.n_tasks, 8))))
 
     def _is_cheap(self, s: int) -> bool:
-        """Whether a thorough descent on s features costs less than one product with X."""
-        return 8 * s * s <= self.problem.design.n * self.problem.design.p
+        """Whether a thorough descent on s features costs less than one product with X, or next to nothing."""
+        return 8 * s * s <= max(self.problem.design.n * self.problem.design.p, FEW_ENTRIES)
 
     def _move(self, blocks: Array) -> None:
         """Move to another working set, coefficients carried over."""
