@@ -71,7 +71,9 @@ class Design(ABC):
         """The same design in host memory; itself where it is there already."""
         return self
 
-    def residuals(self, Y: Array, root: Array | None, basis: Array) -> Residuals | None:
+    def residuals(
+        self, Y: Array, root: Array | None, basis: Array, scale: Array | None = None
+    ) -> Residuals | None:
         """Residuals of targets kept where X lives, see `Residuals`; None where X is in host memory."""
         return None
 

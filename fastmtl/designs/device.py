@@ -86,8 +86,10 @@ class DeviceDesign(Design):
             out += self.gpu.predict(self._block(slice(None), part if rows is None else rows[part]), W[part])
         return out
 
-    def residuals(self, Y: Array, root: Array | None, basis: Array) -> Residuals:
-        return Residuals(self, Y, root, basis)
+    def residuals(
+        self, Y: Array, root: Array | None, basis: Array, scale: Array | None = None
+    ) -> Residuals | None:
+        return Residuals(self, Y, root, basis, scale)
 
     def take(self, cols: Array) -> Array:
         out = np.empty((len(cols), self.n))

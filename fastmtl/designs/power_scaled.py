@@ -27,6 +27,9 @@ class PowerScaledDesign(ScaledDesign):
     def on_host(self) -> Design:
         return PowerScaledDesign(self.base.on_host(), self.exponents)
 
+    def residuals(self, Y: Array, root: Array | None, basis: Array, scale: Array | None = None) -> None:
+        return None  # columns beyond the range of squares are moved a panel at a time, in host memory
+
     def predict(self, W: Array, rows: Array | None = None) -> Array:
         rows = np.asarray(np.arange(self.p) if rows is None else rows)
         moved = self.exponents[rows] != 0

@@ -71,12 +71,18 @@ class Residuals:
         Square roots of sample weights.
     basis : ndarray of shape (n, f)
         Orthonormal; directions are freed of its span.
+    scale : ndarray of shape (p,), optional
+        Positive divisors of the columns of X.
     """
 
-    def __init__(self, design: DeviceDesign, Y: Array, root: Array | None, basis: Array) -> None:
+    def __init__(
+        self, design: DeviceDesign, Y: Array, root: Array | None, basis: Array, scale: Array | None = None
+    ) -> None:
         self._design, self._gpu, self._xp = design, design.gpu, design.gpu.xp
         self._Y, self._basis = design.up(Y), design.up(basis)
         self._root = None if root is None else design.up(root)
+        self._scale = None if scale is None else scale[:, None]
+        self._divisor = None if scale is None else design.up(self._scale)
         self._blocks: tuple[Any, Any, Any] = (None, None, None)
 
     def look(
@@ -106,6 +112,7 @@ class Residuals:
         xp, t = self._xp, self._Y.shape[1]
         fitted = self._Y
         if coef.any():
+            coef = coef if self._scale is None else coef / self._scale[rows]
             fitted = fitted - self._design.predict_there(self._design.up(coef), rows)
         if intercept is not None:
             fitted = fitted - self._design.up(intercept)
@@ -113,6 +120,8 @@ class Residuals:
         direction = self._off(self._off(residual))
         scores = self._design.correlate_there(self._weighted(direction))
         scores *= unit
+        if self._divisor is not None:
+            scores /= self._divisor
         cross = (direction * self._weighted(self._Y)).sum()
         parts = [xp.stack([(residual * residual).sum(), cross, (direction * direction).sum()])]
         parts += [self._norms(scores, ptr, order), scores[xp.asarray(wanted)].ravel()]

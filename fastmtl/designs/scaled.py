@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .._arrays import Array
 from ._base import Design
+
+if TYPE_CHECKING:
+    from .resident import Residuals
 
 
 class ScaledDesign(Design):
@@ -28,6 +33,11 @@ class ScaledDesign(Design):
 
     def on_host(self) -> Design:
         return ScaledDesign(self.base.on_host(), self.scale)
+
+    def residuals(
+        self, Y: Array, root: Array | None, basis: Array, scale: Array | None = None
+    ) -> Residuals | None:
+        return self.base.residuals(Y, root, basis, self.scale if scale is None else self.scale * scale)
 
     def predict(self, W: Array, rows: Array | None = None) -> Array:
         scale = self.scale if rows is None else self.scale[rows]

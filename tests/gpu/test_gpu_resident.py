@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from fastmtl.certificate import evaluate
-from fastmtl.designs import DenseDesign, DeviceDesign
+from fastmtl.designs import DenseDesign, DeviceDesign, ScaledDesign
+from fastmtl.designs.power_scaled import PowerScaledDesign
 from fastmtl.penalties import L1, L21, Group
 from fastmtl.problem import Problem
 from fastmtl.solvers._resident import Resident
@@ -41,6 +43,9 @@ def close(a, b, size):
 def agrees(gpu, penalty, intercept, weights, counted=None):
     """The check on the device is that in host memory, and one read-back where they are `counted`."""
     here, there = problems(gpu, PENALTIES[penalty], weights, intercept=intercept)
+    if weights:
+        scale = np.linspace(0.5, 2.0, 12)
+        here, there = (replace(at, design=ScaledDesign(at.design, scale)) for at in (here, there))
     rng, rows = np.random.default_rng(1), np.array([2, 4, 9])
     resident = Resident.of(there)
     for coef in (np.zeros((3, 5)), rng.standard_normal((3, 5))):
@@ -59,7 +64,7 @@ def agrees(gpu, penalty, intercept, weights, counted=None):
         close(np.asarray(found.direction), wanted.direction, size)
 
 
-@pytest.mark.parametrize("weights", [False, True], ids=["even", "weights"])
+@pytest.mark.parametrize("weights", [False, True], ids=["even", "weights and scaled columns"])
 @pytest.mark.parametrize("intercept", [False, True], ids=["no intercept", "intercept"])
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_agrees_with_the_check_in_host_memory(gpu, device, penalty, intercept, weights):
@@ -69,6 +74,12 @@ def test_agrees_with_the_check_in_host_memory(gpu, device, penalty, intercept, w
 @pytest.mark.parametrize("penalty", [L1(0.1), L21(0.1, positive=True)], ids=str)
 def test_penalties_of_more_than_block_norms_are_checked_in_host_memory(gpu, device, penalty):
     assert Resident.of(problems(gpu, penalty, False)[1]) is None
+
+
+def test_columns_scaled_by_powers_of_two_are_checked_in_host_memory(gpu, device):
+    _, there = problems(gpu, L21(0.1), False)
+    exponents = np.arange(12)
+    assert Resident.of(replace(there, design=PowerScaledDesign(there.design, exponents))) is None
 
 
 def test_numbers_that_are_not_finite_are_left_to_the_host(gpu, device):
