@@ -97,8 +97,12 @@ class Constants:
 
 def folder() -> Path:
     """Where measured constants are stored."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
-    return Path(base) / "fastmtl"
+    return _folder(*(os.environ.get(name) for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME")))
+
+
+@lru_cache(maxsize=2)
+def _folder(cache: str | None, local: str | None, home: str | None) -> Path:
+    return Path(cache or local or Path(home or Path.home()) / ".cache") / "fastmtl"
 
 
 def load() -> Constants:
