@@ -22,6 +22,8 @@ from ._kinds import check_exact, kind_of, made
 BACKENDS = ("auto", "cpu", "gpu")
 WORTH_A_LOOK = 2.0
 """Predicted CPU seconds below which `auto` does not even look for a GPU: importing CuPy alone takes a second."""
+WORTH_A_LOOK_WARM = 0.05
+"""The same where CuPy has been imported: what the launches and trips over the bus of any fit take."""
 CALIBRATION_SIZE = 1024
 """Order of the matrices whose product measures a CPU; four times as much measures a device."""
 T = TypeVar("T")
@@ -209,12 +211,12 @@ def _requested(work: Work, on_device: bool, is_sparse: bool) -> Backend:
 def _predicted(work: Work) -> Backend:
     """The backend with the smaller predicted time, for an X in host memory."""
     constants, cores = _cost.load(), _cost.cores()
-    on_cpu = constants.cpu_seconds(work, cores)
-    if on_cpu < WORTH_A_LOOK:
-        return _cpu(f"about {on_cpu:.2g} s of work; a GPU is looked for from {WORTH_A_LOOK:g} s")
-    if "cupy" not in sys.modules and importlib.util.find_spec("cupy") is None:
+    on_cpu, is_warm = constants.cpu_seconds(work, cores), "cupy" in sys.modules
+    least = min(WORTH_A_LOOK, WORTH_A_LOOK_WARM) if is_warm else WORTH_A_LOOK
+    if on_cpu < least:
+        return _cpu(f"about {on_cpu:.2g} s of work; a GPU is looked for from {least:g} s")
+    if not is_warm and importlib.util.find_spec("cupy") is None:
         return _cpu("CuPy is not installed")
-    is_warm = "cupy" in sys.modules
     found = gpu_module().probe()
     if not found.usable:
         return _cpu(found.reason)

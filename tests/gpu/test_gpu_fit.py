@@ -279,6 +279,16 @@ def test_auto_does_not_look_for_a_gpu_for_small_work(on_device, monkeypatch):
     assert "s of work" in found.backend_reason
 
 
+def test_auto_looks_earlier_for_a_gpu_where_cupy_is_imported(on_device, monkeypatch):
+    monkeypatch.setattr(_cost, "cores", lambda: 16)
+    work = _cost.Work(5000, 20_000, 50)
+    seconds = _cost.Constants().cpu_seconds(work, 16)
+    assert backend.WORTH_A_LOOK_WARM < seconds < backend.WORTH_A_LOOK
+    assert "stand-in" in backend.choose_backend("auto", work).reason
+    monkeypatch.delitem(sys.modules, "cupy")
+    assert "looked for from 2 s" in backend.choose_backend("auto", work).reason
+
+
 @pytest.mark.parametrize(
     "work, wanted",
     [
