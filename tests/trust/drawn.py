@@ -79,6 +79,7 @@ SHAPES = (
 )
 TARGETS = ("linear", "noise", "rank_one", "large_mean", "zero_task")
 WEIGHTS = ("none", "uniform", "zeros", "wide", "by_task")
+RATIOS = (1e-3, 0.02, 0.1, 0.3, 0.7, 0.99, 1.2)
 LAYOUTS = ("c", "f", "strided", "reversed", "float32", "big_endian", "csc", "csr")
 
 
@@ -168,8 +169,9 @@ def problems(
     weights: tuple[str, ...] = WEIGHTS,
     names: tuple[str, ...] = PENALTY_NAMES,
     scales: bool = True,
+    ratios: tuple[float, ...] = RATIOS,
 ) -> Drawn:
-    """Draw a problem; `alpha` is between a thousandth of alpha_max and a little above it."""
+    """Draw a problem; `alpha` is one of the `ratios` times alpha_max."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     size = st.one_of(*[st.integers(1, 5)] * 5, st.integers(1, 40))
     n, p, t = draw(size), draw(size), draw(size)
@@ -192,7 +194,7 @@ def problems(
         keywords["sample_weight"] = s
     penalty = penalties(p, rng)[draw(st.sampled_from(names))]
     X = stored(X, layout)
-    ratio = draw(st.sampled_from([1e-3, 0.02, 0.1, 0.3, 0.7, 0.99, 1.2]))
+    ratio = draw(st.sampled_from(ratios))
     top = fastmtl.alpha_max(X, Y, penalty, **keywords)
     # Where nothing is penalised, or Y is constant, any strength serves.
     return Drawn(X, Y, penalty, ratio * top if top > 0 else 1.0, keywords)

@@ -38,6 +38,7 @@ from fastmtl.penalties import L1, L21, Group, SparseGroup
 ANY: Any = list(HealthCheck)
 PLAIN = ("none", "uniform", "zeros", "wide")
 LOSSES = ("squared", "squared", "huber", "logistic", "poisson")
+UNSIGNED = tuple(name for name in PENALTY_NAMES if "positive" not in name and "trace" not in name)
 
 
 def by_task(drawn: Drawn) -> bool:
@@ -288,6 +289,10 @@ def _empty_sizes() -> Any:
 
 LAWS: dict[str, tuple[Any, Any]] = {
     "certified": (certified, problems(losses=LOSSES, weights=PLAIN)),
+    "certified_unpenalised": (
+        certified,
+        problems(weights=PLAIN, names=UNSIGNED, scales=False, ratios=(0.0, 1e-9)),
+    ),
     "stationary": (stationary, problems(scales=False)),
     "zero_at_alpha_max": (zero_at_alpha_max, problems(losses=LOSSES)),
     "permuted_rows": (permuted_rows, problems(losses=LOSSES)),
