@@ -81,23 +81,27 @@ class _Run:
 
     def __init__(self, settings: Settings, problem: TaskProblem, start: tuple[Array, Array] | None) -> None:
         self.settings, self.problem = settings, problem
-        p, t = problem.design.p, problem.n_tasks
+        p = problem.design.p
         self.form: Any = problem.penalty.lower(p)
         if self.form is not None:
             bare = np.zeros(p, dtype=bool)
             bare[problem.free] = True
             bare = bare if self.form.order is None else bare[self.form.order]
             self.usable = ~bare[self.form.ptr[:-1]] & ~np.isinf(self.form.l2)
-        null = nuisance(problem).null_coef
-        self.coef, self.intercept = np.zeros((p, t)), np.zeros(t)
-        self.coef[problem.free] = null[int(problem.fit_intercept) :]
-        if problem.fit_intercept:
-            self.intercept[:] = null[0]
+        self._start_cold()
         if start is not None:
             self.coef, self.intercept = (np.array(A, dtype=np.float64) for A in start)
             if self.form is not None and self.form.positive:
                 np.maximum(self.coef, 0.0, out=self.coef)
         self.iteration = 0
+
+    def _start_cold(self) -> None:
+        """Move to the null fit."""
+        problem, null = self.problem, nuisance(self.problem).null_coef
+        self.coef, self.intercept = np.zeros((problem.design.p, problem.n_tasks)), np.zeros(problem.n_tasks)
+        self.coef[problem.free] = null[int(problem.fit_intercept) :]
+        if problem.fit_intercept:
+            self.intercept[:] = null[0]
 
     def solve(self) -> Outcome:
         """Run, and keep the best iterate when interrupted."""
@@ -114,6 +118,9 @@ class _Run:
         while True:
             check = self._certify()
             if self.iteration == 0:
+                if not check.certificate.primal <= problem.null_value and self.coef.any():
+                    self._start_cold()  # the start is worse than nothing, or overflows
+                    check = self._certify()
                 check_scores(problem, check.scores)
             gap = check.certificate.relative_gap
             status = verdict(check.certificate, settings.tol, eps)

@@ -165,3 +165,15 @@ def test_sizes_whose_squares_are_lost_are_refused_where_columns_are_not_scaled(k
     ):
         with pytest.raises(ValueError, match="scale X or Y up"):
             door()
+
+
+def test_a_start_far_off_is_left_for_the_null_fit():
+    """Its exponentials overflow, and X was blamed."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((12, 3)), rng.poisson(2.0, (12, 2)).astype(float)
+    cold = fastmtl.fit(X, Y, alpha=0.05, loss="poisson")
+    far = fastmtl.fit(X, Y, alpha=0.05, loss="poisson", warm_start=np.full((3, 2), 1e4))
+    assert (
+        far.status == "optimal"
+        and far.certificate.primal <= cold.certificate.primal + 2e-6 * far.certificate.scale
+    )
