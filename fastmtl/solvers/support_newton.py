@@ -55,7 +55,11 @@ class _Entries:
         self.rows, self.cols = rows, cols
         self.w = quadratic.coef[rows, cols]
         self.sign = np.sign(self.w)
-        self.H = quadratic.gram[0][np.ix_(rows, rows)] * (cols[:, None] == cols)
+        self.H = np.zeros((len(rows), len(rows)))
+        for c in np.unique(cols):
+            own = np.flatnonzero(cols == c)
+            G = quadratic.gram[c if len(quadratic.gram) > 1 else 0][np.ix_(rows[own], rows[own])]
+            self.H[np.ix_(own, own)] = quadratic.scale[c if len(quadratic.scale) > 1 else 0] * G
         self.H[np.diag_indices_from(self.H)] += shrink.ridge[block]
         self.linear = quadratic.linear[rows, cols] - shrink.l1[rows] * self.sign
         self.block, self.l2 = block, shrink.l2[block]
