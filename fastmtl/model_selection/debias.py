@@ -58,7 +58,7 @@ def debias(result: FitResult, X: Any, Y: Any, *, ridge: float = 0.0, **problem: 
     p = np.shape(X[0] if is_list_of_designs(X) else X)[-1:]
     if p != kept.shape:
         raise ValueError(
-            f"X has {p[0] if p else 'no'} features, result has {len(kept)}; pass the data of the fit"
+            f"X has {p[0] if p else 'no'} features, result has {kept.size}; pass the data of the fit"
         )
     # Weights are 0 (free) or 1 (a ridge of its strength) on the support and exclude all else.
     weights = np.where(kept, 1.0 if ridge > 0 else 0.0, np.inf)

@@ -93,10 +93,14 @@ def zero_at_alpha_max(drawn: Drawn) -> None:
     if top == 0:
         return  # nothing to explain: without a penalty any coefficients may do
     penalised = ~drawn.penalty.with_alpha(1.0).free(drawn.dense.shape[1])
-    for factor in (1.0, 2.0):
-        assert not solve(drawn._replace(alpha=factor * top)).coef[penalised].any()
-    if getattr(drawn.penalty, "l1_ratio", 1.0) < 1.0 or getattr(drawn.penalty, "ridge", 0.0) > 0.0:
-        top *= 1e-6 < np.abs(drawn.dense).max() < 1e6  # else the ridge keeps what would be active at rounding
+    rounding_of_scores = 64.0 * EPS * largest_score(drawn)
+    at = top if rounding_of_scores < 1e-10 * top else top + rounding_of_scores
+    for alpha in (at, 2.0 * at):
+        assert not solve(drawn._replace(alpha=alpha)).coef[penalised].any()
+    ridge = max((1.0 - getattr(drawn.penalty, "l1_ratio", 1.0)) * top, getattr(drawn.penalty, "ridge", 0.0))
+    square = float(np.abs(drawn.dense).max()) ** 2
+    if ridge > 0.0 and not (1e-12 < square < 1e12 and ridge < 1e4 * square):
+        return  # the ridge keeps what would be active at rounding
     if top > 1e-9 * largest_score(drawn):  # else the gradient at zero is rounding
         assert solve(drawn._replace(alpha=0.999 * top)).coef[penalised].any()
 
