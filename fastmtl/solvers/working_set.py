@@ -340,7 +340,8 @@ class _Run:
 
     def _is_cheap(self, s: int) -> bool:
         """Whether a thorough descent on s features costs less than one product with X, or next to nothing."""
-        return 8 * s * s <= max(self.problem.design.n * self.problem.design.p, FEW_ENTRIES)
+        n, p = self.problem.design.shape
+        return 8 * s * s <= FEW_ENTRIES if n * p <= FEW_ENTRIES else 8 * s * s <= n * p and 20 * s <= p
 
     def _move(self, blocks: Array) -> None:
         """Move to another working set, coefficients carried over."""
