@@ -257,19 +257,19 @@ class _Data:
             return L(-np.inf)
         V = V.copy()
         V[free] = 0
-        limit = terms.limit(V)
+        limit, penalty = terms.limit(V), terms.conjugate_along(V)
         if self.kind == "squared":
             target = self.Y - self.offset
             cross, square = (weighted * target).sum(), (weighted * theta).sum()
             if square <= 0:
                 return L(0)
             top = min(limit, cross / square)
-            return best_of(lambda a: a * cross - a * a * square / 2 - terms.conjugate(a * V), top)
+            return best_of(lambda a: a * cross - a * a * square / 2 - penalty(a), top)
         top = min(limit, L(1))
 
         def value(a: Any) -> Any:
             conjugate = (self.omega * self._conjugate(-a * theta)).sum()
-            return -conjugate - (a * weighted * self.offset).sum() - terms.conjugate(a * V)
+            return -conjugate - (a * weighted * self.offset).sum() - penalty(a)
 
         return best_of(value, top)
 
@@ -337,7 +337,10 @@ class _BlockTerms:
             low, high = (middle, high) if inside(middle) else (low, middle)
         return low
 
-    def conjugate(self, V: np.ndarray) -> Any:
+    def conjugate_along(self, V: np.ndarray) -> Callable[[Any], Any]:
+        return lambda a: self._conjugate(a * V)
+
+    def _conjugate(self, V: np.ndarray) -> Any:
         total, blocks = L(0), self.blocks
         for b in range(len(blocks.rows)):
             if blocks.ridge[b] > 0:
@@ -361,10 +364,11 @@ class _TraceTerms:
         top = singular_values(V).max()
         return L(np.inf) if self.ridge > 0 or top == 0 else self.alpha / top
 
-    def conjugate(self, V: np.ndarray) -> Any:
+    def conjugate_along(self, V: np.ndarray) -> Callable[[Any], Any]:
         if self.ridge == 0:
-            return L(0)
-        return (np.maximum(singular_values(V) - self.alpha, 0) ** 2).sum() / (2 * self.ridge)
+            return lambda a: L(0)
+        sizes = singular_values(V)
+        return lambda a: (np.maximum(a * sizes - self.alpha, 0) ** 2).sum() / (2 * self.ridge)
 
 
 def penalty_terms(penalty: Any, p: int) -> Any:
