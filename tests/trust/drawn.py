@@ -248,7 +248,7 @@ def rounding(drawn: Drawn, judgement: Any, scale: float = 1.0) -> Any:
     slack = 4.0 * terms * EPS * (residual + largest) + (terms * EPS * judgement.magnitude) ** 2 + TINY
     if drawn.keywords["standardize"] and drawn.dense.dtype == np.float32:
         # Coefficients in X's units are rounded once more after they were certified in standard deviations.
-        slack += float(np.finfo(np.float32).eps) * np.sqrt(max(judgement.relative_gap, TOL)) * largest
+        slack += float(np.finfo(np.float32).eps) * np.sqrt(min(max(judgement.relative_gap, TOL), 1)) * largest
     return slack
 
 
