@@ -21,6 +21,9 @@ from .support_newton import support_cost, support_newton
 GRAM_LIMIT = 1 << 24
 """Most entries of all Gram matrices of a problem; above it the descent stays matrix-free."""
 MAX_STEPS = 100
+EPS = float(np.finfo(np.float64).eps)
+LOST = 1e6
+"""Square of a column over that of its deviation beyond which a Gram matrix of deviations has few digits left."""
 MAX_EPOCHS = 2000
 FIRST_EPOCHS = 60
 INNER_SHARE = 0.003
@@ -88,9 +91,12 @@ def prox_newton(
     point = Point(coef, intercept, problem.design.predict(coef))
     model = Model(problem, kernels, late)
     if problem.is_quadratic:
-        # The model is the problem: its minimiser needs neither a line search nor predictions.
-        move, slide, _ = model.direction(point, SAFETY * tol)
-        return Point(coef + move, intercept + slide, point.fitted)
+        # The model is the problem: its minimiser needs neither a line search nor predictions, unless digits were lost.
+        move, slide, predicted = model.direction(point, SAFETY * tol)
+        if not model.has_lost_digits:
+            return Point(coef + move, intercept + slide, point.fitted)
+        found = model.searched(point, move, slide, predicted)
+        return point if found is None else found[0]
     extrapolate = Extrapolation(coef.size + intercept.size) if problem.is_majorised else None
     best, idle, share = np.inf, 0, INNER_SHARE
     began, gained = gap, 0.0
@@ -157,6 +163,7 @@ class Model:
             form.ptr[bare:] - bare, form.l1[bare:], form.l2[bare:], form.ridge[bare:], form.positive
         )
         self.damping = DAMPING
+        self.has_lost_digits = False
 
     def step(self, point: Point, target: float) -> tuple[Point, float] | None:
         """The next point, from the minimiser of the model to a gap of `target`, and the decrease that the model promised.
@@ -164,7 +171,7 @@ class Model:
         None when no decrease was found.
         """
         move, slide, predicted = self.direction(point, target)
-        return self._searched(point, move, slide, predicted)
+        return self.searched(point, move, slide, predicted)
 
     def direction(self, point: Point, target: float) -> tuple[Array, Array, float]:
         """Moves of coefficients (q, t) and intercepts (t,) to the minimiser of the model, and the loss's slope along them."""
@@ -211,6 +218,8 @@ class Model:
         cross = np.empty((problem.n_tasks, metric.shape[1], gram.shape[1] - bare))
         cross[:, ones:] = gram[:, :bare, bare:]
         gram = np.ascontiguousarray(gram[:, bare:, bare:])
+        diagonal = np.einsum("tjj->tj", gram)
+        before = diagonal.copy()
         if ones:
             cross[:, 0] = problem.design.correlate(weight)[bare:].T
         if cross.shape[1] == 1:
@@ -219,9 +228,13 @@ class Model:
         elif cross.shape[1] and cross.shape[2]:
             explained = np.stack([solve(metric, cross[:, :, j].T).T for j in range(cross.shape[2])], axis=2)
             gram -= np.einsum("tfs,tfr->tsr", cross, explained)
+        if cross.shape[1] and gram.size:
+            # Differences of large numbers: what rounding may take from the curvature is given back.
+            diagonal += (4.0 * len(before.T) + 32.0) * EPS * before
+            self.has_lost_digits = bool((before > LOST * diagonal).any())
         return gram, cross, metric
 
-    def _searched(
+    def searched(
         self, point: Point, move: Array, slide: Array, predicted: float
     ) -> tuple[Point, float] | None:
         """Backtrack from the full step until the objective decreases as a share of the model's promise."""

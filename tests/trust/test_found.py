@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -177,3 +179,19 @@ def test_a_start_far_off_is_left_for_the_null_fit():
         far.status == "optimal"
         and far.certificate.primal <= cold.certificate.primal + 2e-6 * far.certificate.scale
     )
+
+
+def test_columns_far_from_zero_never_send_a_fit_away():
+    """With weights by task and free features, Gram matrices of deviations lost their sign, and coefficients grew without end."""
+    rng = np.random.default_rng(0)
+    n, p, t = 31, 31, 37
+    X = rng.standard_normal((n, p)) + 1e3 * rng.standard_normal(p)
+    Y = 1e3 + rng.standard_normal((n, t))
+    weights = np.where(np.arange(p) % 10 == 9, 0.0, 1.0)
+    omega = rng.uniform(0.5, 2.0, (n, t))
+    penalty = L21(feature_weights=weights.tolist())
+    alpha = 1e-3 * fastmtl.alpha_max(X, Y, penalty, sample_weight=omega)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fastmtl.ConvergenceWarning)
+        fit = fastmtl.fit(X, Y, penalty, alpha=alpha, sample_weight=omega)
+    assert fit.certificate.relative_gap < 1.0
