@@ -136,3 +136,11 @@ def test_sparse_group_ends_in_its_parts():
 def test_bad_settings_name_themselves(make, word):
     with pytest.raises((ValueError, TypeError), match=word):
         make()
+
+
+@pytest.mark.parametrize("penalty", CASES)
+def test_a_sign_that_is_forbidden_costs_everything(penalty):
+    W = np.zeros((P, 3))
+    j = int(np.flatnonzero(~penalty.excluded(P))[0])
+    W[j, 1] = -1e-9
+    assert np.isinf(penalty.with_alpha(0.3).value(W)) == bool(getattr(penalty, "positive", False))
