@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from fastmtl.designs import DenseDesign, Design, SparseDesign
 from fastmtl.designs.power_scaled import PowerScaledDesign
 from fastmtl.designs.scaled import ScaledDesign
+from fastmtl.designs.shifted import ShiftedDesign, far_means
 
 N, P, T = 13, 7, 3
 RNG = np.random.default_rng(0)
@@ -34,14 +35,15 @@ OVER: dict[str, Callable[[Design], Design]] = {
     "scaled": lambda base: ScaledDesign(base, SCALE),
     "power": lambda base: PowerScaledDesign(base, np.log2(SCALE).astype(np.int64)),
     "all power": lambda base: PowerScaledDesign(base, np.full(P, 2, dtype=np.int64)),
+    "shifted": lambda base: ShiftedDesign(base, SCALE),
 }
-DIVISOR = {"plain": np.ones(P), "scaled": SCALE, "power": SCALE, "all power": np.full(P, 4.0)}
+MEANT = {"plain": X, "scaled": X / SCALE, "power": X / SCALE, "all power": X / 4.0, "shifted": X - SCALE}
 
 
 @pytest.fixture(params=[(base, over) for base in BASES for over in OVER], ids="-".join)
 def made(request) -> tuple[Design, np.ndarray]:
     base, over = request.param
-    return OVER[over](BASES[base](X)), X / DIVISOR[over]
+    return OVER[over](BASES[base](X)), MEANT[over]
 
 
 def close(found, wanted) -> None:
@@ -96,3 +98,15 @@ def test_bad_values_are_found(base, over, bad):
     A[3, 2] = bad
     with pytest.raises(ValueError, match=r"table holds (nan|inf|-inf)"):
         OVER[over](BASES[base](A)).check_finite("table")
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_means_far_from_zero(base):
+    """Of columns that vary little beside their mean, though not of constant ones."""
+    A = X + np.array([0.0, 1000.0, 0.0, -1000.0, 0.0, 0.0, 0.0])
+    assert far_means(BASES[base](X)) is None
+    A[:, 2] = 100.0
+    if base != "int8":
+        np.testing.assert_allclose(
+            far_means(BASES[base](A)), np.where(np.abs(A.mean(axis=0)) > 500, A.mean(axis=0), 0)
+        )

@@ -59,9 +59,11 @@ class Design(ABC):
     def take(self, cols: Array) -> Array:
         """The columns `cols` as contiguous float64 rows (len(cols), n), gathered."""
 
-    @abstractmethod
     def gram(self, cols: Array, other: Array | None = None, weight: Array | None = None) -> Array:
         """`X_cols' diag(weight) X_other` in float64 (other defaults to cols)."""
+        left = self.take(cols)
+        right = left if other is None else self.take(other)
+        return (left if weight is None else left * weight) @ right.T
 
     @abstractmethod
     def part(self, cols: Array) -> Design:
@@ -81,9 +83,13 @@ class Design(ABC):
         """`X' diag(weight) X` (p, p) in float64 for non-negative weights; `single` allows the digits of float32."""
         return self.gram(np.arange(self.p), None, weight)
 
-    @abstractmethod
     def sq_norms(self, weight: Array | None = None) -> Array:
         """Squared column norms `sum_i weight_i x_ij^2` (p,) in float64."""
+        out = np.empty(self.p)
+        for part in panels(self.p, 8 * self.n):
+            block = self.take(np.arange(part.start, part.stop))
+            out[part] = np.einsum("ij,ij->i", block, block if weight is None else block * weight)
+        return out
 
     def second_moments(self, weight: Array, centre: Array | None = None, *, single: bool = False) -> Array:
         """`sum_i weight_i (x_i - centre)(x_i - centre)'` (p, p), Fortran order, lower triangle only.

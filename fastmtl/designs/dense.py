@@ -106,11 +106,6 @@ class DenseDesign(Design):
             return np.ascontiguousarray(self.X[:, cols].T, dtype=np.float64)
         return np.ascontiguousarray(self.X.T[cols], dtype=np.float64)
 
-    def gram(self, cols: Array, other: Array | None = None, weight: Array | None = None) -> Array:
-        left = self.take(cols)
-        right = left if other is None else self.take(other)
-        return (left if weight is None else left * weight) @ right.T
-
     def part(self, cols: Array) -> Design:
         return DenseDesign(self.take(cols).T)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._arrays import Array
 from ._base import Design
+from .shifted import ShiftedDesign, far_means
 
 
 class TaskDesign(ABC):
@@ -63,6 +64,10 @@ class TaskDesign(ABC):
     @abstractmethod
     def part(self, features: Array, low: int = 0, high: int | None = None) -> TaskDesign:
         """The same map for some features, gathered in float64, and the columns `low:high`."""
+
+    @abstractmethod
+    def centred(self) -> tuple[TaskDesign, Array] | None:
+        """Where columns are far from zero, the same map less its `centre` (p, t), `x_i - centre_c`, and that; else None."""
 
     def _is_whole(self, features: Array) -> bool:
         """Whether these are all features, in their own order: interleaved groups come in another."""
@@ -142,6 +147,12 @@ class SharedDesign(TaskDesign):
         base = self.base if self._is_whole(features) else self.base.part(features)
         return SharedDesign(base, (self.t if high is None else high) - low)
 
+    def centred(self) -> tuple[TaskDesign, Array] | None:
+        mean = far_means(self.base)
+        if mean is None:
+            return None
+        return SharedDesign(ShiftedDesign(self.base, mean), self.t), np.tile(mean[:, None], self.t)
+
     def check_finite(self, name: str = "X") -> None:
         self.base.check_finite(name)
 
@@ -206,6 +217,16 @@ class OwnDesigns(TaskDesign):
         whole = self._is_whole(features)
         bases = [self.bases[i] if whole else self.bases[i].part(features) for i in tasks]
         return OwnDesigns(bases, [self.widths[i] for i in tasks])
+
+    def centred(self) -> tuple[TaskDesign, Array] | None:
+        means = [far_means(base) for base in self.bases]
+        bases = [
+            base if m is None else ShiftedDesign(base, m) for base, m in zip(self.bases, means, strict=True)
+        ]
+        if all(mean is None for mean in means):
+            return None
+        columns = [np.zeros(self.p) if mean is None else mean for mean in means]
+        return OwnDesigns(bases, self.widths), np.repeat(np.stack(columns, axis=1), self.widths, axis=1)
 
     def check_finite(self, name: str = "X") -> None:
         for i, base in enumerate(self.bases):

@@ -47,17 +47,7 @@ class PowerScaledDesign(ScaledDesign):
     def take(self, cols: Array) -> Array:
         return np.ldexp(self.base.take(cols), -self.exponents[cols][:, None])
 
-    def gram(self, cols: Array, other: Array | None = None, weight: Array | None = None) -> Array:
-        left = self.take(cols)
-        right = left if other is None else self.take(other)
-        return (left if weight is None else left * weight) @ right.T
-
-    def sq_norms(self, weight: Array | None = None) -> Array:
-        out = np.empty(self.p)
-        for part in panels(self.p, 8 * self.n):
-            block = self.take(np.arange(part.start, part.stop))
-            out[part] = np.einsum("ij,ij->i", block, block if weight is None else block * weight)
-        return out
+    gram, sq_norms = Design.gram, Design.sq_norms  # of columns once they are moved
 
     def part(self, cols: Array) -> Design:
         return PowerScaledDesign(self.base.part(cols), self.exponents[cols])

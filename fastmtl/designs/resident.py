@@ -11,6 +11,7 @@ from fastmtl_kernels._interface import BlockShrink
 from .._arrays import Array
 
 if TYPE_CHECKING:
+    from ..penalties import Lowered
     from .device import DeviceDesign
 
 
@@ -55,7 +56,7 @@ class Look(NamedTuple):
     loss: float  # |residual|^2
     cross: float  # <direction, root Y>
     square: float  # |direction|^2
-    norms: Array  # (B,) norms of the blocks of the scores
+    norms: Array  # (B,) norms of the blocks of the scores, epsilon norms where they have L1 terms
     scores: Distant  # (p, t) unit X' (root direction)
     direction: Distant  # (n, t) the weighted residual less its part in the span of the basis
 
@@ -83,12 +84,19 @@ class Residuals:
         self._root = None if root is None else design.up(root)
         self._scale = None if scale is None else scale[:, None]
         self._divisor = None if scale is None else design.up(self._scale)
-        self._blocks: tuple[Any, Any, Any] = (None, None, None)
+
+    def hold(self, form: Lowered) -> None:
+        """Take the blocks that scores are asked about."""
+        xp, ones = self._xp, np.ones_like(form.l2)
+        self._order = None if form.order is None else xp.asarray(form.order)
+        # Gauges times bounds: like norms, nothing that the strength of a penalty changes.
+        self._bounds = self._design.up(np.where(np.isinf(form.bounds), 0.0, form.bounds)) if form.l1.any() else None
+        strengths = xp.asarray(form.l1), xp.asarray(ones if self._bounds is None else form.l2)
+        self._shrink = BlockShrink(xp.asarray(form.ptr), *strengths, xp.asarray(0.0 * ones), form.positive)
 
     def look(
-        self, coef: Array, rows: Array, intercept: Array | None, unit: float, ptr: Array, order: Array | None,
-        wanted: Array, *, peaks: bool,
-    ) -> Look | None:  # fmt: skip
+        self, coef: Array, rows: Array, intercept: Array | None, unit: float, wanted: Array, *, peaks: bool
+    ) -> Look | None:
         """Residual and scores of coefficients (s, t) on features `rows`, in one read-back of O(p).
 
         Parameters
@@ -97,8 +105,6 @@ class Residuals:
             The coefficients (s, t), their features (s,), intercepts (t,) or None.
         unit : float
             Factor on the scores.
-        ptr, order : ndarray
-            Blocks of features, in the order given (None: as they are).
         wanted : ndarray of int
             Features whose scores come home at once.
         peaks : bool
@@ -124,13 +130,13 @@ class Residuals:
             scores /= self._divisor
         cross = (direction * self._weighted(self._Y)).sum()
         parts = [xp.stack([(residual * residual).sum(), cross, (direction * direction).sum()])]
-        parts += [self._norms(scores, ptr, order), scores[xp.asarray(wanted)].ravel()]
+        parts += [self._norms(scores), scores[xp.asarray(wanted)].ravel()]
         parts += [xp.abs(scores).max(axis=1)] if peaks else []
         home = xp.concatenate(parts).get()
         if not np.isfinite(home).all():
             return None
         loss, cross, square = home[:3].tolist()
-        norms, chosen, rest = np.split(home[3:], np.cumsum([len(ptr) - 1, len(wanted) * t]))
+        norms, chosen, rest = np.split(home[3:], np.cumsum([len(self._shrink.l2), len(wanted) * t]))
         distant = Distant(xp, scores, (wanted, chosen.reshape(-1, t)), rest if peaks else None)
         return Look(loss, cross, square, norms, distant, Distant(xp, direction))
 
@@ -140,13 +146,9 @@ class Residuals:
     def _off(self, A: Any) -> Any:
         return A - self._basis @ (self._basis.T @ A) if self._basis.shape[1] else A
 
-    def _norms(self, scores: Any, ptr: Array, order: Array | None) -> Any:
-        """Frobenius norms (B,) of the blocks of the scores."""
-        if self._blocks[0] is not ptr:
-            xp, blocks = self._xp, len(ptr) - 1
-            shrink = BlockShrink(
-                xp.asarray(ptr), xp.zeros(self._design.p), xp.ones(blocks), xp.zeros(blocks), False
-            )
-            self._blocks = ptr, shrink, None if order is None else xp.asarray(order)
-        _, shrink, order = self._blocks
-        return self._gpu.block_scores(scores if order is None else scores[order], shrink)
+    def _norms(self, scores: Any) -> Any:
+        """Norms (B,) of the blocks of the scores, as `Lowered.bounds` are for."""
+        scores = scores if self._order is None else scores[self._order]
+        if self._bounds is None:
+            return self._gpu.block_scores(scores, self._shrink)
+        return self._bounds * self._gpu.block_gauges(scores, self._shrink)

@@ -212,8 +212,8 @@ class Model:
         """Gram matrices (t, s, s) of the penalised features less what the nuisance parameters explain, and what that took."""
         problem, own = self.problem, nuisance(self.problem)
         bare, ones = len(problem.free), int(problem.fit_intercept)
-        # The line search and the certificates make up for what float32 rounds off a model.
-        gram = problem.design.grams(weight, single=not problem.is_quadratic)
+        # The line search and the certificates make up for what float32 rounds off a model; inverses of Gram matrices do not.
+        gram = problem.design.grams(weight, single=not problem.is_quadratic and self.shrink is not None)
         metric = own.grams(weight)
         cross = np.empty((problem.n_tasks, metric.shape[1], gram.shape[1] - bare))
         cross[:, ones:] = gram[:, :bare, bare:]

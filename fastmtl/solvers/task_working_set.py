@@ -218,8 +218,15 @@ class _Run:
         return rows if len(self.form.l2) == len(rows) else np.logical_or.reduceat(rows, self.form.ptr[:-1])
 
     def _descend_on(self, part: TaskProblem, columns: slice, features: Any, tol: float, gap: float) -> None:
-        """Descend on some features of some columns, all others zero."""
+        """Descend on some features of some columns, all others zero.
+
+        Intercepts take up the means of columns far from zero, whose deviations would drown in rounding.
+        """
         W, b = self.coef[features, columns], self.intercept[columns]
+        found = part.design.centred() if part.fit_intercept else None
+        if found is not None:
+            design, centre = found
+            part, b = replace(part, design=design), b + (centre * W).sum(axis=0)
         late = self.settings.monitor.late
         if has_small_grams(*W.shape):
             rows = part.design.shape[0] / part.n_tasks
@@ -228,6 +235,8 @@ class _Run:
             W, b = point.coef, point.intercept
         else:
             W, b = accelerated(part, W, tol, late)
+        if found is not None:
+            b = b - (found[1] * W).sum(axis=0)
         self.coef[:, columns] = 0.0
         self.coef[features, columns], self.intercept[columns] = W, b
 
