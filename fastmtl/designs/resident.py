@@ -90,7 +90,9 @@ class Residuals:
         xp, ones = self._xp, np.ones_like(form.l2)
         self._order = None if form.order is None else xp.asarray(form.order)
         # Gauges times bounds: like norms, nothing that the strength of a penalty changes.
-        self._bounds = self._design.up(np.where(np.isinf(form.bounds), 0.0, form.bounds)) if form.l1.any() else None
+        self._bounds = (
+            self._design.up(np.where(np.isinf(form.bounds), 0.0, form.bounds)) if form.l1.any() else None
+        )
         strengths = xp.asarray(form.l1), xp.asarray(ones if self._bounds is None else form.l2)
         self._shrink = BlockShrink(xp.asarray(form.ptr), *strengths, xp.asarray(0.0 * ones), form.positive)
 

@@ -29,6 +29,14 @@ class Lowered(NamedTuple):
     ridge: Array
     positive: bool
 
+    @property
+    def bounds(self) -> Array:
+        """What the norms of blocks are held against (B,): l2, and beside L1 terms the largest of them that is finite on top."""
+        if not self.l1.any():
+            return self.l2
+        l1 = np.where(np.isinf(self.l1), 0.0, self.l1)
+        return self.l2 + (l1 if len(self.l2) == len(l1) else np.maximum.reduceat(l1, self.ptr[:-1]))
+
 
 @dataclass(frozen=True)
 class Penalty(ABC):
@@ -77,7 +85,8 @@ class Penalty(ABC):
     def conjugate_along(self, V: Array, norms: Array | None = None) -> tuple[float, Callable[[float], float]]:
         """`dual_scale(V)` and the function `a -> conjugate(a V)`, for penalties in which the two share work.
 
-        `norms` are the `block_norms` of V where they are known.
+        `norms` are the `block_norms` of V where they are known. Of blocks with L1 terms (and no ridge) they are epsilon
+        norms (Ndiaye et al. 2016, "Gap safe screening rules for sparse-group lasso"), as a device computes them.
         """
         return self.dual_scale(V), lambda a: self.conjugate(a * V)
 

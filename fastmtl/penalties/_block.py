@@ -235,11 +235,11 @@ def gauge_scale(V: Array, form: Lowered, hard: Array) -> float:
 
 
 def norm_scale(norms: Array, form: Lowered, hard: Array, t: int) -> float:
-    """Largest a with `a norm_b <= l2_b` in every block marked in `hard`, each of rows of t entries; inf when none binds."""
+    """Largest a with `a norm_b` within the `bounds` of blocks marked in `hard`, of rows of t entries; inf when none binds."""
     if np.isnan(norms).any():
         return 0.0  # a product failed: nothing is known to be feasible
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = norms / form.l2  # NaN where nothing is allowed and nothing there
+        ratio = norms / form.bounds  # NaN where nothing is allowed and nothing there
     top = float(np.fmax.reduce(ratio if hard.all() else ratio[hard], initial=0.0))
     widest = 1 if len(form.l2) == len(form.l1) else int(np.diff(form.ptr).max())
     return _shaved(math.inf if top == 0.0 else 1.0 / top, widest * t)

@@ -9,6 +9,7 @@ import numpy as np
 from .._arrays import Array
 from ..certificate import Check, assemble, penalty_value, scaled_bound
 from ..designs.resident import Residuals
+from ..penalties._block import BlockPenalty
 from ..problem import Problem
 
 
@@ -19,32 +20,29 @@ class Resident:
     ----------
     problem : Problem
     residuals : Residuals
-    counted : ndarray of shape (B,)
-        Whether a block's norm counts: that of an unpenalised one is rounding.
     """
 
-    def __init__(self, problem: Problem, residuals: Residuals, counted: Array) -> None:
-        self._residuals, self._counted, self._before = residuals, counted, False
-        self._free = problem.free
+    def __init__(self, problem: Problem, residuals: Residuals) -> None:
+        form: Any = problem.penalty.lower(problem.design.p)
+        self._residuals, self._free, self._before = residuals, problem.free, False
+        self._counted = (form.bounds > 0.0) | (form.ridge > 0.0)  # an unpenalised block's norm is rounding
+        residuals.hold(form)
 
     @classmethod
     def of(cls, problem: Problem) -> Resident | None:
-        """None where X is in host memory, or block norms of the scores are not all that the penalty asks for."""
+        """None where X is in host memory, or norms of the scores' blocks are not all that the certificate asks for."""
         residuals = problem.design.residuals(problem.Y, problem.root, problem.basis)
-        if residuals is None or len(problem.sign_free):
+        if residuals is None or len(problem.sign_free) or not isinstance(problem.penalty, BlockPenalty):
             return None
-        norms = problem.penalty.block_norms(np.ones((problem.design.p, 1)))
-        return None if norms is None else cls(problem, residuals, norms > 0.0)
+        form = problem.penalty.lower(problem.design.p)
+        return None if form.l1.any() and form.ridge.any() else cls(problem, residuals)
 
     def check(self, problem: Problem, coef: Array, intercept: Array, rows: Array) -> Check | None:
         """What `evaluate` gives, `scores` and `direction` on the device; None when a number is not finite."""
-        form: Any = problem.penalty.lower(problem.design.p)
         shift = np.asarray(intercept, dtype=np.float64) if problem.fit_intercept else None
         coef = np.asarray(coef, dtype=np.float64)
         first, self._before = not self._before, True
-        look = self._residuals.look(
-            coef, rows, shift, problem.unit, form.ptr, form.order, self._free, peaks=first
-        )
+        look = self._residuals.look(coef, rows, shift, problem.unit, self._free, peaks=first)
         if look is None:
             return None
         scores, direction, unit = look.scores, look.direction, problem.unit

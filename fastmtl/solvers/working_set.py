@@ -327,12 +327,11 @@ class _Run:
         """How far each block is from its bound: above 1 it must leave zero; 0 where it may not."""
         form = self.form
         if check.norms is not None:
-            return np.divide(check.norms, form.l2, out=np.zeros_like(check.norms), where=self.usable)
+            held = self.usable & (check.norms > 0)
+            return np.divide(check.norms, form.bounds, out=np.zeros_like(check.norms), where=held)
         V = check.scores if form.order is None else check.scores[form.order]
         shrink = BlockShrink(form.ptr, form.l1, form.l2, np.zeros_like(form.l2), form.positive)
-        scores = self.kernels.block_scores(V, shrink)
-        scores[~self.usable] = 0.0
-        return scores
+        return np.where(self.usable, self.kernels.block_scores(V, shrink), 0.0)
 
     def _first_size(self) -> int:
         """So many blocks that their Gram matrix costs a tenth of one product with X (which no t < 8 makes cheaper)."""

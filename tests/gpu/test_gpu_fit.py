@@ -217,7 +217,18 @@ def test_lists_labels_and_models_of_numpy_arrays_are_answered_on_the_device(on_d
                 np.testing.assert_allclose(answer.get(), wanted, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("penalty", [L21(0.4), L21(0.4, l1_ratio=0.5), Group(2.0, groups=[4] * 150)], ids=str)
+FOUR_TRIPS = [
+    L21(0.4),
+    L21(0.4, l1_ratio=0.5),
+    L21(0.4, positive=True),
+    Group(2.0, groups=[4] * 150),
+    L1(0.4),
+    L1(0.4, positive=True),
+    SparseGroup(0.5, groups=[4] * 150),
+]
+
+
+@pytest.mark.parametrize("penalty", FOUR_TRIPS, ids=str)
 def test_an_outer_iteration_reads_four_small_arrays_back(on_device, penalty):
     """Sums and block norms, the scores of the working set, its new Gram matrix, the iterate; nothing of the size of Y or W."""
     X, Y = _data(300, 600, 40)

@@ -12,12 +12,14 @@ from standin import DEVICE
 
 import fastmtl
 from fastmtl import _cost
+from fastmtl.penalties import L1
 
 ALL = pytest.mark.slow
 TOL = 1e-7
 KINDS: dict[str, dict[str, Any]] = {
     "l21": {"alpha": 0.1},
-    "host scores": {"penalty": "sparse_group", "alpha": 0.1},
+    "sparse groups": {"penalty": "sparse_group", "alpha": 0.1},
+    "host scores": {"penalty": L1(0.1, l1_ratio=0.5)},
     "trace": {"penalty": "trace", "alpha": 0.3},
     "logistic": {"alpha": 0.05, "loss": "logistic"},
     "huber trace": {"penalty": "trace", "alpha": 0.3, "loss": "huber"},
@@ -106,7 +108,7 @@ def test_memory_errors(fits, kind, every):
 
 
 @EVERY
-@pytest.mark.parametrize("kind", ["l21", "host scores", "logistic", "path", "huber trace"])
+@pytest.mark.parametrize("kind", ["l21", "sparse groups", "host scores", "logistic", "path", "huber trace"])
 def test_launch_failures(fits, kind, every):
     wanted = fits(kind, "cpu")
     fits(kind, "gpu")
@@ -120,7 +122,7 @@ def test_launch_failures(fits, kind, every):
 
 
 @EVERY
-@pytest.mark.parametrize("kind", ["l21", "host scores", "logistic", "path", "on the device"])
+@pytest.mark.parametrize("kind", ["l21", "sparse groups", "host scores", "logistic", "path", "on the device"])
 def test_kernels_that_write_nan(fits, kind, every):
     """The right answer, from the CPU where need be; under an explicit request that or an error that names the NaN."""
     wanted = fits(kind, "cpu")

@@ -16,6 +16,8 @@ from gpu_cases import (
     to_host,
 )
 
+from fastmtl.penalties import Lowered
+from fastmtl.penalties._block import gauge_scale
 from fastmtl_kernels import reference
 from fastmtl_kernels._interface import BlockShrink
 
@@ -26,6 +28,20 @@ MANY_SEEDS = range(20)
 
 def eps(dtype):
     return float(np.finfo(dtype).eps)
+
+
+def _gauges(V, shrink):
+    """What the penalties make of every block."""
+    size = np.diff(shrink.ptr)
+    out = np.zeros(len(size))
+    for b, low in enumerate(shrink.ptr[:-1]):
+        rows = slice(low, low + size[b])
+        form = Lowered(
+            None, np.array([0, size[b]]), shrink.l1[rows], shrink.l2[[b]], np.zeros(1), shrink.positive
+        )
+        if form.l1.any() or form.l2.any():
+            out[b] = 1.0 / gauge_scale(V[rows], form, np.array([True]))
+    return out
 
 
 def _blockwise(gpu, device, shape, dtype, seeds):
@@ -54,6 +70,9 @@ def _blockwise(gpu, device, shape, dtype, seeds):
                     to_host(gpu.block_scores(gpu.xp.array(V), there)),
                     reference.block_scores(W, shrink),
                     rtol=1e-12,
+                )
+                np.testing.assert_allclose(
+                    to_host(gpu.block_gauges(gpu.xp.array(V), there)), _gauges(W, shrink), rtol=1e-12
                 )
 
 

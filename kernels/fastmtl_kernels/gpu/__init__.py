@@ -9,13 +9,14 @@ from ._columns import prepare_columns, sweep_columns
 from ._cupy import Probe, out_of_memory, probe
 from ._cupy import cupy as xp
 from ._products import correlate, predict
-from ._shrink import block_scores, duality_gap, penalty_value, prox
+from ._shrink import block_gauges, block_scores, duality_gap, penalty_value, prox
 from ._spectral import singular_shrink
 from ._sweep import sweep, sweep_batch
 from ._tridiagonal import tridiagonal_factor, tridiagonal_multiply, tridiagonal_solve
 
 __all__ = [
     "Probe",
+    "block_gauges",
     "block_scores",
     "correlate",
     "duality_gap",

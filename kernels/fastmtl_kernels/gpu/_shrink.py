@@ -64,6 +64,17 @@ def block_scores(V: Array, shrink: BlockShrink) -> Array:
     return scores
 
 
+def block_gauges(V: Array, shrink: BlockShrink) -> Array:
+    """`1 / a` (B,) in float64 for the largest a with `|S(a V_b, l1)|_F <= l2_b`; ridges are not looked at."""
+    V, shrink = floating(V), on_device(shrink)
+    blocks = len(shrink.l2)
+    gauges, ridge = cupy.zeros(blocks), cupy.zeros(blocks)
+    if V.size:
+        args = (V, gauges, shrink.ptr, shrink.l1, shrink.l2, ridge, blocks, V.shape[1], shrink.positive)
+        launch("block_gauges", V.dtype, -(-blocks // WARPS), args)
+    return gauges
+
+
 def duality_gap(linear: Array, gradient: Array, W: Array, constant: float, shrink: BlockShrink) -> float:
     """Duality gap of the compact problem, see `Quadratic`, with the scaled residual as dual point; one read-back."""
     state = cupy.zeros(2)

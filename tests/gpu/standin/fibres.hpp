@@ -160,7 +160,7 @@ template <class T> T exchange(T value, unsigned source)
 
 }  // namespace emu
 
-using std::fabs; using std::fmax; using std::fmin; using std::sqrt;
+using std::fabs; using std::fmax; using std::fmin; using std::isinf; using std::sqrt;
 #define threadIdx (emu::Index{emu::current})
 #define blockIdx emu::block_index
 #define blockDim emu::block_dim
