@@ -32,6 +32,9 @@ PENALTIES: dict[str, Penalty] = {
     "sparse_group_weights": SparseGroup(
         groups=[0, 1, 2] * 4, feature_weights=[np.inf] + [1.0] * 11, group_weights="sqrt"
     ),
+    "sparse_group_free_row": SparseGroup(
+        groups=[0, 1, 2] * 4, feature_weights=[0.0] + [1.0] * 11, group_weights=[0.0, 1.0, 1.0]
+    ),
     "sparse_group_positive": SparseGroup(groups=[6, 6], tau=0.7, positive=True),
 }
 

@@ -86,4 +86,9 @@ class SparseGroup(BlockPenalty):
         out = np.isinf(v)
         l1 = np.where(np.isinf(u), np.inf, self.tau * np.where(np.isinf(u), 0.0, u))
         l2 = np.where(out, np.inf, (1.0 - self.tau) * np.where(out, 0.0, v))
-        return Lowered(order, ptr, l1, l2, np.zeros(len(v)), self.positive)
+        # What no norm ties together falls into rows: some may be unpenalised, and never leave, beside some that are not.
+        sizes = np.diff(ptr)
+        starts = np.repeat(l2 == 0, sizes)
+        starts[ptr[:-1]] = True
+        l2, ptr = np.repeat(l2, sizes)[starts], np.append(np.flatnonzero(starts), p)
+        return Lowered(order, ptr, l1, l2, np.zeros(len(l2)), self.positive)
