@@ -116,9 +116,10 @@ def task_bound(problem: TaskProblem, theta: Array, V: Array, Z: Array | None = N
             scales.add(min(1.0 + float(weighted @ Z) / curvature, limit))
     best, scale = 0.0, 0.0
     for a in scales:
-        value = -problem.loss_conjugate(-a * theta) - conjugate(a) - a * pull if a > 0.0 else -math.inf
-        if math.isfinite(value) and value > best:
-            best, scale = value, a
+        if a > 0.0:
+            value = -problem.loss_conjugate(-a * theta) - conjugate(a) - a * pull
+            if math.isfinite(value) and value > best:
+                best, scale = value, a
     return best, scale
 
 

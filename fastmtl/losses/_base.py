@@ -105,7 +105,7 @@ def as_real(y: Array, what: str) -> Array:
 
 def xlogx(x: Array) -> Array:
     """`x log x`, continued by 0 at x = 0."""
-    return x * np.log(np.where(x > 0, x, 1.0))
+    return x * np.log(np.maximum(x, np.finfo(np.float64).tiny))
 
 
 def log_mean_exp(x: Array, weights: Array) -> float:

@@ -37,15 +37,15 @@ class Poisson(Loss):
         return array
 
     def value(self, y: Array, z: Array) -> Array:
-        base = np.where(y > 0, y, 1.0)
+        some, base = _counted(y)
         d = z - np.log(base)
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.where(y > 0, base * (np.expm1(d) - d), np.exp(z))
+            return np.where(some, base * (np.expm1(d) - d), np.exp(z))
 
     def gradient(self, y: Array, z: Array) -> Array:
-        base = np.where(y > 0, y, 1.0)
+        some, base = _counted(y)
         with np.errstate(over="ignore"):
-            return np.where(y > 0, base * np.expm1(z - np.log(base)), np.exp(z))
+            return np.where(some, base * np.expm1(z - np.log(base)), np.exp(z))
 
     def hessian(self, y: Array, z: Array) -> Array:
         with np.errstate(over="ignore"):
@@ -55,10 +55,10 @@ class Poisson(Loss):
         a = y + u
         inside = a >= -4 * EPS * (y + np.abs(u))
         a = np.maximum(a, 0.0)
-        base = np.where(y > 0, y, 1.0)
+        some, base = _counted(y)
         with np.errstate(divide="ignore", invalid="ignore"):
             relative = np.where(a > 0, a * np.log1p(np.maximum(u / base, -1.0)), 0.0)
-        value = np.where(y > 0, relative + u * np.log(base) - u, xlogx(a) - a)
+        value = np.where(some, relative + u * np.log(base) - u, xlogx(a) - a)
         return np.where(inside, value, np.inf)
 
     def project_dual(self, y: Array, u: Array) -> Array:
@@ -81,3 +81,9 @@ class Poisson(Loss):
         """The expected count."""
         with np.errstate(over="ignore"):
             return np.exp(z)
+
+
+def _counted(y: Array) -> tuple[Array, Array]:
+    """Mask of the counts that are not zero, and the counts with 1 in place of zeros."""
+    some = y > 0
+    return some, np.where(some, y, 1.0)

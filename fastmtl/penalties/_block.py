@@ -51,9 +51,7 @@ class BlockPenalty(Penalty):
         if kept is None or alpha != self.alpha or len(kept.l1) != p:
             unit = self._unit(p)
             alpha = 1.0 if self.alpha is None else self.alpha
-            kept = unit._replace(
-                l1=_times(alpha, unit.l1), l2=_times(alpha, unit.l2), ridge=alpha * unit.ridge
-            )
+            kept = unit._replace(l1=times(alpha, unit.l1), l2=times(alpha, unit.l2), ridge=alpha * unit.ridge)
             object.__setattr__(self, "_kept_form", (self.alpha, kept))
         return kept
 
@@ -153,7 +151,7 @@ def _value(W: Array, form: Lowered) -> float:
     return total + _l1_value(W, form.l1)
 
 
-def _times(alpha: float, strengths: Array) -> Array:
+def times(alpha: float, strengths: Array) -> Array:
     """`alpha * strengths` in which an excluded entry (inf) stays excluded at alpha = 0."""
     return alpha * strengths if alpha > 0 else np.where(np.isinf(strengths), np.inf, 0.0)
 
@@ -225,12 +223,11 @@ def gauge_scale(V: Array, form: Lowered, hard: Array) -> float:
     entry = np.minimum.reduceat(entry, form.ptr[:-1])
     scale = entry[form.l2 == 0].min(initial=math.inf)
     for block in np.argsort(entry):
-        if not (entry[block] < scale) or form.l2[block] == 0 or math.isinf(form.l2[block]):
-            if entry[block] >= scale:
-                break
-            continue
-        part = slice(form.ptr[block], form.ptr[block + 1])
-        scale = min(scale, _block_root(top[part], l1[part, None], form.l2[block], scale))
+        if entry[block] >= scale:
+            break
+        if math.isfinite(form.l2[block]):
+            part = slice(form.ptr[block], form.ptr[block + 1])
+            scale = min(scale, _block_root(top[part], l1[part, None], form.l2[block], scale))
     return _shaved(scale, widest)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from .._arrays import Array
 from ._base import Lowered, Penalty, check_alpha
-from ._block import BlockPenalty, _times
+from ._block import BlockPenalty, times
 from .trace import Trace
 
 LARGEST = 1e300
@@ -42,13 +42,13 @@ def rescaled(penalty: Penalty, columns: Array, targets: int) -> Penalty:
     return RescaledPenalty(penalty.alpha, base=penalty, exponent=targets - common, targets=targets)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class RescaledBlocks(BlockPenalty):
     """A block penalty `base` over scaled features; `alpha` is the base's."""
 
-    base: Any = None
-    columns: Any = None
-    targets: int = 0
+    base: Any
+    columns: Any
+    targets: int
 
     def _strengths(self, p: int) -> Lowered:
         return self.base._strengths(p)
@@ -60,8 +60,8 @@ class RescaledBlocks(BlockPenalty):
         blocks = rows[unit.ptr[:-1]]
         ridge = _shifted(alpha * unit.ridge, -2 * blocks)
         return unit._replace(
-            l1=_shifted(_times(alpha, unit.l1), -(rows + self.targets)),
-            l2=_shifted(_times(alpha, unit.l2), -(blocks + self.targets)),
+            l1=_shifted(times(alpha, unit.l1), -(rows + self.targets)),
+            l2=_shifted(times(alpha, unit.l2), -(blocks + self.targets)),
             ridge=np.where(ridge < SMALLEST, 0.0, ridge),
         )
 
@@ -94,9 +94,9 @@ class RescaledBlocks(BlockPenalty):
 class RescaledTrace(Trace):
     """A trace norm over features and targets scaled alike; `alpha` and `ridge` are those of the scaled problem."""
 
-    base: Any = None
-    column: int = 0
-    targets: int = 0
+    base: Any
+    column: int
+    targets: int
 
     def __init__(self, base: Trace, column: int, targets: int) -> None:
         alpha = base.alpha
@@ -115,13 +115,13 @@ class RescaledTrace(Trace):
         return str(self.base)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class RescaledPenalty(Penalty):
     """Any penalty `base` at `W = 2^exponent W'`, divided by `2^(2 targets)`; `alpha` is the base's."""
 
-    base: Any = None
-    exponent: int = 0
-    targets: int = 0
+    base: Any
+    exponent: int
+    targets: int
 
     def with_alpha(self, alpha: float) -> Any:
         base = self.base.with_alpha(check_alpha(alpha))

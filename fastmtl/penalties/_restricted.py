@@ -11,7 +11,7 @@ from ._base import Lowered
 from ._block import BlockPenalty
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Restricted(BlockPenalty):
     """A penalty given by a block form whose rows are the features it is asked about.
 
@@ -21,12 +21,11 @@ class Restricted(BlockPenalty):
         Without permutation.
     """
 
-    form: Lowered | None = None
+    form: Lowered
 
     name = "restricted"
 
     def _strengths(self, p: int) -> Lowered:
-        assert self.form is not None
         return self.form
 
 
@@ -54,4 +53,4 @@ def restrict(form: Lowered, blocks: Array, bare: Array) -> tuple[Array, Restrict
         None, ptr, np.concatenate([none, form.l1[places]]), np.concatenate([none, form.l2[blocks]]),
         np.concatenate([none, form.ridge[blocks]]), form.positive,
     )  # fmt: skip
-    return np.concatenate([bare, rows]).astype(np.int64), Restricted(1.0, part)
+    return np.concatenate([bare, rows]).astype(np.int64), Restricted(1.0, form=part)

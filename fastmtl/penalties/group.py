@@ -12,7 +12,7 @@ import numpy as np
 from .._arrays import distinct
 from .._settings import check_flag
 from ._base import Lowered, check_alpha, check_fraction, check_weights
-from ._block import BlockPenalty
+from ._block import BlockPenalty, times
 
 
 def parse_groups(groups: Any, p: int) -> tuple[np.ndarray | None, np.ndarray]:
@@ -119,7 +119,7 @@ def check_group_weights(weights: Any) -> Any:
     return check_weights(weights, "group_weights")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Group(BlockPenalty):
     """Group lasso: whole groups of features in or out, for all tasks together.
 
@@ -147,10 +147,10 @@ class Group(BlockPenalty):
     Yuan, Lin (2006), "Model selection and estimation in regression with grouped variables".
     """
 
-    groups: Any = None
-    group_weights: Any = None
-    l1_ratio: float = 1.0
-    positive: bool = False
+    groups: Any
+    group_weights: Any
+    l1_ratio: float
+    positive: bool
 
     name = "group"
 
@@ -179,10 +179,8 @@ class Group(BlockPenalty):
     def _strengths(self, p: int) -> Lowered:
         order, ptr = parse_groups(self.groups, p)
         v = group_strengths(self.group_weights, ptr)
-        out = np.isinf(v)
-        v = np.where(out, 0.0, v)
-        l2 = np.where(out, np.inf, self.l1_ratio * v)
-        return Lowered(order, ptr, np.zeros(p), l2, (1.0 - self.l1_ratio) * v, self.positive)
+        ridge = (1.0 - self.l1_ratio) * np.where(np.isinf(v), 0.0, v)
+        return Lowered(order, ptr, np.zeros(p), times(self.l1_ratio, v), ridge, self.positive)
 
     @property
     def is_rotation_invariant(self) -> bool:

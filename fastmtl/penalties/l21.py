@@ -12,7 +12,7 @@ from ._base import Lowered, check_alpha, check_fraction, check_weights
 from ._block import BlockPenalty
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class RowPenalty(BlockPenalty):
     """Settings that the row-wise penalties L21 and L1 share.
 
@@ -33,9 +33,9 @@ class RowPenalty(BlockPenalty):
         A setting outside its range.
     """
 
-    l1_ratio: float = 1.0
-    feature_weights: Sequence[float] | None = None
-    positive: bool = False
+    l1_ratio: float
+    feature_weights: Sequence[float] | None
+    positive: bool
 
     def __init__(
         self,

@@ -10,11 +10,11 @@ import numpy as np
 
 from .._settings import check_flag
 from ._base import Lowered, check_alpha, check_fraction, check_weights
-from ._block import BlockPenalty
+from ._block import BlockPenalty, times
 from .group import check_group_weights, check_weight_count, freeze_groups, group_strengths, parse_groups
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class SparseGroup(BlockPenalty):
     """Sparse-group lasso: few groups, and few coefficients inside them.
 
@@ -43,11 +43,11 @@ class SparseGroup(BlockPenalty):
     Simon, Friedman, Hastie, Tibshirani (2013), "A sparse-group lasso".
     """
 
-    tau: float = 0.5
-    groups: Any = None
-    group_weights: Any = None
-    feature_weights: Sequence[float] | None = None
-    positive: bool = False
+    tau: float
+    groups: Any
+    group_weights: Any
+    feature_weights: Sequence[float] | None
+    positive: bool
 
     name = "sparse_group"
 
@@ -83,9 +83,7 @@ class SparseGroup(BlockPenalty):
         v = group_strengths(self.group_weights, ptr)
         u = np.ones(p) if self.feature_weights is None else np.asarray(self.feature_weights)
         u = u if order is None else u[order]
-        out = np.isinf(v)
-        l1 = np.where(np.isinf(u), np.inf, self.tau * np.where(np.isinf(u), 0.0, u))
-        l2 = np.where(out, np.inf, (1.0 - self.tau) * np.where(out, 0.0, v))
+        l1, l2 = times(self.tau, u), times(1.0 - self.tau, v)
         # What no norm ties together falls into rows: some may be unpenalised, and never leave, beside some that are not.
         sizes = np.diff(ptr)
         starts = np.repeat(l2 == 0, sizes)
