@@ -45,7 +45,7 @@ from .designs import (
     ScaledDesign,
     SharedDesign,
     SparseDesign,
-    TaskDesign,
+    on_the_device,
 )
 from .losses import Squared, resolve
 from .penalties import Penalty, as_penalty
@@ -185,7 +185,7 @@ def _open_shared(data: Data, options: Options) -> Opened:
         columns, called, is_1d = read_columns(Y, design.n, len(loss) if several else None)
     losses = read_losses(loss, len(columns))
     weights = read_sample_weight(data.sample_weight, design.n, len(columns))
-    place, design = _placed(design, options.backend, len(columns), options.kind, made)
+    place, (design,) = _placed([design], options.backend, len(columns), options.kind, made)
     made.lower(design.p)  # its form at alpha = 1 is kept, and shared by every other strength
     names, features = feature_names(Y), feature_names(data.X)
     is_plain = options.task_weight is None and (weights is None or weights.ndim == 1)
@@ -262,6 +262,7 @@ def _open_own(data: Data, options: Options) -> Opened:
             )
         if feature_names(data.X[t]) != features:
             raise ValueError(f"X[{t}] has other column names than X[0]; all tasks must share their features")
+    place, designs = _placed(designs, options.backend, 1, options.kind, made)
     losses = read_losses(options.loss, n_tasks)
     names = (
         [f"Y[{t}]" for t in range(n_tasks)] if data.names is None else [f"Y[task {n!r}]" for n in data.names]
@@ -291,20 +292,8 @@ def _open_own(data: Data, options: Options) -> Opened:
     counts = np.repeat([target.n_observed for target in read], widths)
     return Opened(
         problem, divisor, features, column_names(tasks, data.names is not None), False, counts,
-        _cpu_only(options.backend, problem.design), tasks,
+        place, tasks,
     )  # fmt: skip
-
-
-def _cpu_only(backend: str, design: TaskDesign) -> Backend:
-    """The CPU, which alone serves tasks with designs of their own."""
-    if backend == "gpu":
-        raise RuntimeError(
-            "backend='gpu' cannot be served: each task has a design of its own, and those run on the CPU. "
-            "Use backend='auto' or 'cpu'"
-        )
-    work = Work(*design.shape, design.t)
-    place = choose_backend("cpu" if backend == "auto" else backend, work)
-    return replace(place, reason="each task has a design of its own") if backend == "auto" else place
 
 
 def _plain_columns(names: list[str] | None, t: int) -> tuple[TaskColumns, ...]:
@@ -382,26 +371,24 @@ def _device_input(X: Any) -> Any:
     return X
 
 
-def _placed(design: Design, backend: str, t: int, kind: str, penalty: Penalty) -> tuple[Backend, Design]:
-    """Where to solve, and the design put there."""
-    on_device = isinstance(design, DeviceDesign)
-    X: Any = getattr(design, "X", None)
-    has_moments = penalty.lower(design.p) is None
-    work = Work(*design.shape, t, X.dtype.itemsize, kind, has_moments)
-    place = choose_backend(backend, work, on_device=on_device, is_sparse=isinstance(design, SparseDesign))
-    if place.gpu is None:
-        return place, DenseDesign(design.host()) if isinstance(design, DeviceDesign) else design
-    if on_device:
-        return place, design
-    if place.is_streamed:
-        return place, DeviceDesign(X, place.gpu)
+def _placed(
+    designs: list[Any], backend: str, t: int, kind: str, penalty: Penalty
+) -> tuple[Backend, list[Any]]:
+    """Where to solve, and the designs put there; each is multiplied by t columns at a time."""
+    on_device = any(isinstance(design, DeviceDesign) for design in designs)
+    has_moments = penalty.lower(designs[0].p) is None
+    itemsize = max(design.X.dtype.itemsize for design in designs)
+    work = Work(sum(design.n for design in designs), designs[0].p, t, itemsize, kind, has_moments)
+    is_sparse = any(isinstance(design, SparseDesign) for design in designs)
+    place = choose_backend(backend, work, on_device=on_device, is_sparse=is_sparse)
 
-    def move() -> tuple[Backend, Design]:
-        return place, DeviceDesign(place.gpu.xp.asarray(X), place.gpu)
+    def moved() -> tuple[Backend, list[Any]]:
+        return place, [on_the_device(design, place.gpu, place.is_streamed) for design in designs]
 
-    return with_fallback(
-        place, move, lambda reason: (replace(choose_backend("cpu", work), reason=reason), design)
-    )
+    def left(reason: str) -> tuple[Backend, list[Any]]:
+        return replace(choose_backend("cpu", work), reason=reason), [design.on_host() for design in designs]
+
+    return left(place.reason) if place.gpu is None else with_fallback(place, moved, left)
 
 
 def _check_indices(X: Any, name: str) -> None:

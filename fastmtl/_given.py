@@ -8,7 +8,7 @@ import numpy as np
 
 from ._arrays import as_ndarray, check_dense, distinct, is_sparse
 from ._kinds import FRAMES, in_memory, kind_of, not_numbers, read
-from .backend import host_array, is_on_device
+from .backend import device_array, host_array, is_on_device
 
 
 class Data(NamedTuple):
@@ -78,7 +78,7 @@ def read_data(X: Any, Y: Any, sample_weight: Any, offset: Any, task: Any) -> Dat
         [None] * n_tasks if sample_weight is None else _one_a_task(sample_weight, "sample_weight", n_tasks)
     )
     shifts = [None] * n_tasks if offset is None else _one_a_task(offset, "offset", n_tasks)
-    return Data([to_host(x) for x in X], Y, weights, shifts, True)
+    return Data(list(X), Y, weights, shifts, True)
 
 
 def is_list_of_designs(X: Any) -> bool:
@@ -108,8 +108,7 @@ def _by_label(X: Any, Y: Any, sample_weight: Any, offset: Any, task: Any) -> Dat
     """Rows sorted to their tasks; where they lie together already, as views."""
     if is_list_of_designs(X):
         raise ValueError("task is given and X is a list; task labels go with one X (n, p) and one Y (n,)")
-    X = to_host(X)
-    table: Any = X if is_sparse(X) else as_ndarray(X, "X")
+    table: Any = X if is_sparse(X) else device_array(X) if is_on_device(X) else as_ndarray(X, "X")
     if table.ndim != 2:
         raise ValueError(f"X has {table.ndim} dimension(s), two were expected: (samples, features)")
     n = table.shape[0]

@@ -2,7 +2,7 @@
 
 from ._base import Design
 from .dense import DenseDesign
-from .device import DeviceDesign
+from .device import DeviceDesign, on_the_device
 from .per_task import OwnDesigns, SharedDesign, TaskDesign
 from .scaled import ScaledDesign
 from .sparse import SparseDesign
@@ -16,4 +16,5 @@ __all__ = [
     "SharedDesign",
     "SparseDesign",
     "TaskDesign",
+    "on_the_device",
 ]

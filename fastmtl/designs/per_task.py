@@ -178,6 +178,9 @@ class OwnDesigns(TaskDesign):
         self.first = np.concatenate([[0], np.cumsum(widths)])
         self.shape = (int(self.ptr[-1]), bases[0].p)
 
+    def on_host(self) -> TaskDesign:
+        return OwnDesigns([base.on_host() for base in self.bases], self.widths)
+
     @property
     def row_size(self) -> float:
         return sum(base.n * base.row_size for base in self.bases) / max(1, sum(base.n for base in self.bases))

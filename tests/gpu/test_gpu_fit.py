@@ -217,6 +217,35 @@ def test_lists_labels_and_models_of_numpy_arrays_are_answered_on_the_device(on_d
                 np.testing.assert_allclose(answer.get(), wanted, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["moved", "streamed"])
+@pytest.mark.parametrize("penalty", ["l21", "l1", "trace"])
+@pytest.mark.parametrize("loss", ["squared", "logistic", "multinomial"])
+def test_tasks_with_an_x_of_their_own(on_device, monkeypatch, loss, penalty, streamed):
+    X, Y = _data(t=3)
+    X -= 1.0
+    Y = np.digitize(Y, [-1.0, 1.0]) if loss == "multinomial" else (Y > 0) * 1.0 if loss == "logistic" else Y
+    designs, targets = [X, X[:30], X[5:]], [Y[:, 0], Y[:30, 1], Y[5:, 2]]
+    if streamed:
+        monkeypatch.setattr(_cost.Work, "x_bytes", property(lambda self: 2.0**60))
+    wanted, found = (
+        fastmtl.fit(designs, targets, penalty, alpha=0.05, loss=loss, backend=where, standardize=True)
+        for where in ("cpu", "gpu")
+    )
+    assert (found.backend, wanted.backend) == ("gpu", "cpu")
+    assert ("streamed" in found.backend_reason) == streamed
+    _agree(found, wanted, 1e-6)
+
+
+def test_tasks_whose_x_are_in_different_places(on_device):
+    X, Y = _data(t=2)
+    there = on_device.xp.asarray(X)
+    found = fastmtl.fit([there, X[:30]], [Y[:, 0], Y[:30, 1]], alpha=0.05)
+    assert found.backend == "gpu" and isinstance(found.coef, np.ndarray)
+    at_home = fastmtl.fit([there, X[:30]], [Y[:, 0], Y[:30, 1]], alpha=0.05, backend="cpu")
+    assert at_home.backend == "cpu"
+    _agree(found, at_home, 1e-6)
+
+
 FOUR_TRIPS = [
     L21(0.4),
     L21(0.4, l1_ratio=0.5),

@@ -27,6 +27,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "path of traces": {"penalty": "trace", "n_alphas": 2, "eps": 0.5},
     "streamed": {"alpha": 0.1},
     "on the device": {"alpha": 0.1},
+    "own designs": {"alpha": 0.1, "task": np.arange(30) % 2},
 }
 
 
@@ -45,7 +46,9 @@ def fits(eager, monkeypatch):
         if kind == "on the device" and where != "cpu":
             DEVICE.reset()
             given = eager.xp.asarray(X)
-        targets = (Y > 0) * 1.0 if keywords.get("loss") == "logistic" else Y
+        targets = (
+            (Y > 0) * 1.0 if keywords.get("loss") == "logistic" else Y[:, 0] if "task" in keywords else Y
+        )
         DEVICE.reset()
         if fault is not None:
             setattr(DEVICE, fault, k)
@@ -108,7 +111,9 @@ def test_memory_errors(fits, kind, every):
 
 
 @EVERY
-@pytest.mark.parametrize("kind", ["l21", "sparse groups", "host scores", "logistic", "path", "huber trace"])
+@pytest.mark.parametrize(
+    "kind", ["l21", "sparse groups", "host scores", "logistic", "path", "huber trace", "own designs"]
+)
 def test_launch_failures(fits, kind, every):
     wanted = fits(kind, "cpu")
     fits(kind, "gpu")
@@ -122,7 +127,9 @@ def test_launch_failures(fits, kind, every):
 
 
 @EVERY
-@pytest.mark.parametrize("kind", ["l21", "sparse groups", "host scores", "logistic", "path", "on the device"])
+@pytest.mark.parametrize(
+    "kind", ["l21", "sparse groups", "host scores", "logistic", "path", "on the device", "own designs"]
+)
 def test_kernels_that_write_nan(fits, kind, every):
     """The right answer, from the CPU where need be; under an explicit request that or an error that names the NaN."""
     wanted = fits(kind, "cpu")

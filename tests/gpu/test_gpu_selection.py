@@ -28,3 +28,16 @@ def test_model_selection_takes_x_from_a_device(on_device):
     np.testing.assert_array_equal(again.coef.get().any(axis=1), sparse.coef.get().any(axis=1))
     stable = fastmtl.stability_selection(X_on_device, Y, n_pairs=1, n_alphas=4, n_features=2)
     assert len(stable.selected) and stable.mean_size <= 2
+
+
+def test_model_selection_takes_a_device_matrix_a_task(on_device):
+    X, Y = data()
+    there, task = on_device.xp.asarray(X), np.arange(40) % 2
+    for given, place, targets, keywords in (
+        ([X, X[:30]], [there, there[:30]], [Y[:, 0], Y[:30, 1]], {}),
+        (X, there, Y[:, 0], {"task": task}),
+    ):
+        wanted = fastmtl.cross_validate(given, targets, n_alphas=3, cv=2, eps=0.1, **keywords)
+        found = fastmtl.cross_validate(place, targets, n_alphas=3, cv=2, eps=0.1, **keywords)
+        np.testing.assert_allclose(found.scores, wanted.scores, rtol=1e-3)
+        assert found.best.backend == "gpu" and type(found.best.coef) is type(there)
