@@ -8,7 +8,7 @@ from .._arrays import Array
 from ._base import Design
 from ._cross_products import CONSTANT
 
-FAR = 10.0
+FAR = 100.0
 """Mean of a column over its deviation from which it is far from zero."""
 
 
@@ -56,12 +56,12 @@ class ShiftedDesign(Design):
 
 
 def far_means(base: Design) -> Array | None:
-    """Means (p,) of the columns far from zero, 0 for others; None where there is none.
+    """Means (p,) of the columns, 0 of constant ones; None where no column is far from zero.
 
-    Constant columns do not count: nothing but rounding would be left of them.
+    Of constant columns nothing but rounding would be left.
     """
     mean = base.correlate(np.full((base.n, 1), 1.0 / max(1, base.n)))[:, 0]
     squares = mean**2
     around = base.sq_norms() / max(1, base.n) - squares
-    is_far = (squares > FAR**2 * around) & (around > CONSTANT * squares)
-    return np.where(is_far, mean, 0.0) if is_far.any() else None
+    varies = around > CONSTANT * squares
+    return np.where(varies, mean, 0.0) if (varies & (squares > FAR**2 * around)).any() else None

@@ -24,7 +24,12 @@ IMBALANCE = 5.0
 
 
 def douglas_rachford(
-    quadratic: Quadratic, penalty: Penalty, tol: float, max_iter: int, late: Callable[[], bool]
+    quadratic: Quadratic,
+    penalty: Penalty,
+    tol: float,
+    max_iter: int,
+    late: Callable[[], bool],
+    rounding: float = 0.0,
 ) -> None:
     """Descend in place on `quadratic + penalty` until the duality gap is at most `tol` (absolute).
 
@@ -39,6 +44,8 @@ def douglas_rachford(
     tol : float
     max_iter : int
     late : callable
+    rounding : float
+        Of the entries of the Gram matrices, relative to their diagonals.
 
     References
     ----------
@@ -51,8 +58,9 @@ def douglas_rachford(
         return
     mean = float(np.einsum("tss->", gram)) / (s * t)
     rho = STIFFNESS * mean if mean > 0 else 1.0
-    # Tasks may be of very different sizes: below this the largest Gram matrix, of low rank, cannot be inverted.
-    least = LEAST * float(np.einsum("tss->ts", gram).max())
+    # Tasks may be of very different sizes: below this the largest Gram matrix, of low rank, cannot be inverted, or has
+    # eigenvalues that rounding made more negative.
+    least = max(LEAST, np.sqrt(s) * rounding) * float(np.einsum("tss->ts", gram).max())
     inverse = np.linalg.inv(gram + rho * np.eye(s))
     W = quadratic.coef.copy()
     Z = W - quadratic.gradient / rho

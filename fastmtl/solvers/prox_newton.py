@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,13 @@ from ..task_certificate import evaluate_fitted
 from ..task_problem import TaskProblem
 from ._extrapolation import Extrapolation
 from .douglas_rachford import douglas_rachford
-from .support_newton import support_cost, support_newton
+from .second_order import finish, finish_cost
 
 GRAM_LIMIT = 1 << 24
 """Most entries of all Gram matrices of a problem; above it the descent stays matrix-free."""
 MAX_STEPS = 100
 EPS = float(np.finfo(np.float64).eps)
-LOST = 1e6
+LOST = 1e4
 """Square of a column over that of its deviation beyond which a Gram matrix of deviations has few digits left."""
 MAX_EPOCHS = 2000
 FIRST_EPOCHS = 60
@@ -82,7 +82,8 @@ def prox_newton(
     Notes
     -----
     Between certificates the decrease that the last model promised stands in for the gap: it is free, and far from the
-    solution it is the larger one.
+    solution it is the larger one. Columns whose deviations drown in the rounding of their Gram matrices are centred, and
+    intercepts take up their means.
 
     References
     ----------
@@ -90,6 +91,14 @@ def prox_newton(
     """
     point = Point(coef, intercept, problem.design.predict(coef))
     model = Model(problem, kernels, late)
+    model.expand(point)
+    about = problem.design.centred() if model.has_lost_digits and problem.fit_intercept else None
+    if about is not None:
+        design, centre = about
+        shifted = intercept + (centre * coef).sum(axis=0)
+        found = prox_newton(replace(problem, design=design), coef, shifted, kernels, tol, gap, late)
+        back = (centre * found.coef).sum(axis=0)
+        return Point(found.coef, found.intercept - back, found.fitted + problem.design.spread(back))
     if problem.is_quadratic:
         # The model is the problem: its minimiser needs neither a line search nor predictions, unless digits were lost.
         move, slide, predicted = model.direction(point, SAFETY * tol)
@@ -137,16 +146,18 @@ def objective(problem: TaskProblem, point: Point) -> float:
     return loss + problem.penalty.value(point.coef)
 
 
-def _sweep(quadratic: Quadratic, shrink: BlockShrink, kernels: Any, target: float) -> None:
+def _sweep(
+    quadratic: Quadratic, shrink: BlockShrink, kernels: Any, target: float, late: Callable[[], bool]
+) -> None:
     """Sweep to a gap of `target`, with a second-order finish each time that as many epochs again were not enough."""
-    left, epochs = MAX_EPOCHS, FIRST_EPOCHS
+    left, epochs, cost = MAX_EPOCHS, FIRST_EPOCHS, finish_cost(shrink)
     while True:
         done = kernels.sweep(quadratic, shrink, target, min(epochs, left))
         left -= epochs
-        if done.gap <= target or left <= 0:
+        if done.gap <= target or left <= 0 or late():
             return
-        if np.isfinite(support_cost(quadratic.coef, shrink)):
-            quadratic.coef[...] = support_newton(quadratic, shrink)
+        if np.isfinite(cost(quadratic.coef, int(np.count_nonzero(quadratic.coef.any(axis=1))))):
+            quadratic.coef[...] = finish(quadratic, shrink)
             curved = np.matmul(quadratic.gram, quadratic.coef.T[:, :, None])[:, :, 0].T
             quadratic.gradient[...] = quadratic.linear - quadratic.scale * curved
         epochs *= 2
@@ -163,6 +174,7 @@ class Model:
             form.ptr[bare:] - bare, form.l1[bare:], form.l2[bare:], form.ridge[bare:], form.positive
         )
         self.damping = DAMPING
+        self.point: Point | None = None
         self.has_lost_digits = False
 
     def step(self, point: Point, target: float) -> tuple[Point, float] | None:
@@ -173,13 +185,21 @@ class Model:
         move, slide, predicted = self.direction(point, target)
         return self.searched(point, move, slide, predicted)
 
+    def expand(self, point: Point) -> None:
+        """First and second derivatives of the loss at a point; kept for one that they were formed at last."""
+        if point is self.point:
+            return
+        problem, self.point = self.problem, point
+        Z = point.fitted + problem.design.spread(point.intercept)
+        self.pull = problem.omega * problem.loss_gradient(Z)
+        self.weight = np.maximum(problem.omega * problem.loss_hessian(Z), self._floor() * problem.omega)
+        self.curvature = self._curvature(self.weight)
+
     def direction(self, point: Point, target: float) -> tuple[Array, Array, float]:
         """Moves of coefficients (q, t) and intercepts (t,) to the minimiser of the model, and the loss's slope along them."""
+        self.expand(point)
         problem, bare = self.problem, len(self.problem.free)
-        Z = point.fitted + problem.design.spread(point.intercept)
-        pull = problem.omega * problem.loss_gradient(Z)
-        weight = np.maximum(problem.omega * problem.loss_hessian(Z), self._floor() * problem.omega)
-        gram, cross, own = self._curvature(weight)
+        pull, weight, (gram, cross, own) = self.pull, self.weight, self.curvature
         gradient = problem.design.correlate(pull)
         down = -nuisance(problem).correlate(pull)  # (f, t), as `own` is (t, f, f) and `cross` (t, f, s)
         shift = solve(own, down)
@@ -194,9 +214,10 @@ class Model:
             np.array(W, order="F"), constant,
         )  # fmt: skip
         if self.shrink is not None:
-            _sweep(quadratic, self.shrink, self.kernels, target)
+            _sweep(quadratic, self.shrink, self.kernels, target, self.late)
         else:
-            douglas_rachford(quadratic, problem.penalty, target, MAX_EPOCHS, self.late)
+            rounding = EPS if problem.is_quadratic else float(np.finfo(np.float32).eps)
+            douglas_rachford(quadratic, problem.penalty, target, MAX_EPOCHS, self.late, rounding)
         change = quadratic.coef - W
         nuisance_change = shift - solve(own, np.einsum("tfs,st->ft", cross, change))
         ones = int(problem.fit_intercept)
@@ -212,8 +233,8 @@ class Model:
         """Gram matrices (t, s, s) of the penalised features less what the nuisance parameters explain, and what that took."""
         problem, own = self.problem, nuisance(self.problem)
         bare, ones = len(problem.free), int(problem.fit_intercept)
-        # The line search and the certificates make up for what float32 rounds off a model; inverses of Gram matrices do not.
-        gram = problem.design.grams(weight, single=not problem.is_quadratic and self.shrink is not None)
+        # The line search and the certificates make up for what float32 rounds off a model.
+        gram = problem.design.grams(weight, single=not problem.is_quadratic)
         metric = own.grams(weight)
         cross = np.empty((problem.n_tasks, metric.shape[1], gram.shape[1] - bare))
         cross[:, ones:] = gram[:, :bare, bare:]

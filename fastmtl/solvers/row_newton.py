@@ -6,7 +6,7 @@ With `|w| = min_eta (|w|^2 / eta + eta) / 2` the problem on the active rows beco
 
 convex in one variable a block whatever the number of tasks. With `Z = W l2 / eta` its gradient is
 `(l2 - |Z_b|^2 / l2) / 2` and its Hessian the block sums of `(K o Z Z') / (l2 l2')`,
-`K = diag(l2/eta) - diag(l2/eta) (G + diag(l2/eta))^{-1} diag(l2/eta)`.
+`K = diag(l2/eta) - diag(l2/eta) (G + diag(l2/eta))^{-1} diag(l2/eta)`. Tasks with Gram matrices of their own add up to it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def newton_applies(shrink: BlockShrink) -> bool:
 
 
 def newton_cost(active: int, t: int) -> float:
-    """Flops of a typical run of half a dozen steps; infinite where it should not be tried."""
+    """Flops of a typical run of half a dozen steps on one Gram matrix; infinite where it should not be tried."""
     return 6.0 * (STEP + 2.0 * active**3 + 4.0 * active * active * t) if 0 < active <= LARGEST else np.inf
 
 
@@ -102,9 +102,13 @@ class _Active:
             self.rows = np.concatenate([np.arange(shrink.ptr[b], shrink.ptr[b + 1]) for b in blocks])
         self.sizes = sizes[blocks]
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
-        self.G = quadratic.gram[0][np.ix_(self.rows, self.rows)]
         ridge = np.repeat(shrink.ridge[blocks], self.sizes)
-        _diagonal(self.G)[...] += ridge
+        self.systems: list[tuple[Array, slice]] = []
+        for scale, gram, columns in _systems(quadratic):
+            G = gram[np.ix_(self.rows, self.rows)]
+            G *= scale
+            _diagonal(G)[...] += ridge
+            self.systems.append((G, columns))
         self.Q = np.ascontiguousarray(quadratic.linear[self.rows])
         self.l2 = shrink.l2[blocks]
         self.constant = quadratic.constant
@@ -114,13 +118,17 @@ class _Active:
         lapack = _lapack()
 
         self.root = np.repeat(np.sqrt(eta / self.l2), self.sizes)
-        B = self.root[:, None] * self.G * self.root
-        _diagonal(B)[...] += 1.0
-        self.factor, info = lapack.dpotrf(B, lower=1, clean=0, overwrite_a=1)
-        if info != 0:
-            self.value, self.W = np.inf, np.zeros_like(self.Q)
-            return self
-        self.W = lapack.dpotrs(self.factor, self.root[:, None] * self.Q, lower=1)[0] * self.root[:, None]
+        self.W, self.factors = np.zeros_like(self.Q), []
+        for G, columns in self.systems:
+            B = self.root[:, None] * G * self.root
+            _diagonal(B)[...] += 1.0
+            factor, info = lapack.dpotrf(B, lower=1, clean=0, overwrite_a=1)
+            if info != 0:
+                self.value = np.inf
+                return self
+            self.W[:, columns] = lapack.dpotrs(factor, self.root[:, None] * self.Q[:, columns], lower=1)[0]
+            self.factors.append(factor)
+        self.W *= self.root[:, None]
         self.value = self.constant - 0.5 * float(np.vdot(self.Q, self.W)) + 0.5 * float(self.l2 @ eta)
         return self
 
@@ -130,18 +138,21 @@ class _Active:
         return Z, np.sqrt(np.add.reduceat(np.einsum("ij,ij->i", Z, Z), self.starts))
 
     def newton_direction(self, Z: Array, l2: Array, gradient: Array) -> Array | None:
-        """Solve the Newton system; None when it cannot be factored. The factor is used up."""
+        """Solve the Newton system; None when it cannot be factored. The factors are used up."""
         lapack = _lapack()
 
-        H, info = lapack.dpotri(self.factor, lower=1, overwrite_c=1)
-        if info != 0:
-            return None
-        # Only the lower triangle is read, here and below.
-        np.negative(H, out=H)
-        _diagonal(H)[...] += 1.0
+        H: Any = 0.0
+        for factor, (_, columns) in zip(self.factors, self.systems, strict=True):
+            K, info = lapack.dpotri(factor, lower=1, overwrite_c=1)
+            if info != 0:
+                return None
+            # Only the lower triangle is read, here and below.
+            np.negative(K, out=K)
+            _diagonal(K)[...] += 1.0
+            K *= Z[:, columns] @ Z[:, columns].T
+            H = K if len(self.systems) == 1 else H + K
         H /= self.root[:, None]
         H /= self.root
-        H *= Z @ Z.T
         if len(self.starts) < len(H):
             H = np.tril(H) + np.tril(H, -1).T
             H = np.add.reduceat(np.add.reduceat(H, self.starts, axis=0), self.starts, axis=1)
@@ -155,6 +166,14 @@ class _Active:
             if info == 0:
                 return -lapack.dpotrs(c, gradient, lower=1)[0]
         return None
+
+
+def _systems(quadratic: Quadratic) -> list[tuple[float, Array, slice]]:
+    """Factor, Gram matrix and columns of the tasks, taken together where they share both."""
+    scale, grams = quadratic.scale, quadratic.gram
+    if len(grams) == 1 and (scale == scale[0]).all():
+        return [(float(scale[0]), grams[0], slice(0, len(scale)))]
+    return [(float(scale[c]), grams[c % len(grams)], slice(c, c + 1)) for c in range(len(scale))]
 
 
 def _diagonal(A: Array) -> Array:

@@ -12,7 +12,7 @@ from fastmtl_kernels._interface import BlockShrink, Quadratic
 
 from .._arrays import Array
 
-LARGEST = 400
+LARGEST = 1200
 """Entries beyond which a cubic step no longer competes with sweeps."""
 VANISHED = 1e-13
 """Norm of a block, over the largest, that is zero: what is left of it would bend the problem without end."""

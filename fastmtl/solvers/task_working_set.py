@@ -18,7 +18,7 @@ from ..certificate import Check
 from ..nuisance import nuisance
 from ..penalties import Penalty, restrict
 from ..task_certificate import TaskCheck, evaluate_task, task_dual_point
-from ..task_problem import TaskProblem
+from ..task_problem import EPS, TaskProblem
 from ._base import INNER_SHARE, STALL_ROUNDS, InterruptedRun, Outcome, Settings, leaves_zero, verdict
 from .prox_newton import has_small_grams, prox_newton
 from .proximal_gradient import accelerated
@@ -140,7 +140,7 @@ class _Run:
             if status is not None:
                 return self._outcome(check, status)
             self.iteration += 1
-            tol = share * settings.tol
+            tol = max(share * settings.tol, EPS)
             missing = self._descend(check, tol, gap if rounds == 0 else 0.0, must_leave)
             if not missing:
                 share *= 0.1
@@ -218,15 +218,8 @@ class _Run:
         return rows if len(self.form.l2) == len(rows) else np.logical_or.reduceat(rows, self.form.ptr[:-1])
 
     def _descend_on(self, part: TaskProblem, columns: slice, features: Any, tol: float, gap: float) -> None:
-        """Descend on some features of some columns, all others zero.
-
-        Intercepts take up the means of columns far from zero, whose deviations would drown in rounding.
-        """
+        """Descend on some features of some columns, all others zero."""
         W, b = self.coef[features, columns], self.intercept[columns]
-        found = part.design.centred() if part.fit_intercept else None
-        if found is not None:
-            design, centre = found
-            part, b = replace(part, design=design), b + (centre * W).sum(axis=0)
         late = self.settings.monitor.late
         if has_small_grams(*W.shape):
             rows = part.design.shape[0] / part.n_tasks
@@ -235,8 +228,6 @@ class _Run:
             W, b = point.coef, point.intercept
         else:
             W, b = accelerated(part, W, tol, late)
-        if found is not None:
-            b = b - (found[1] * W).sum(axis=0)
         self.coef[:, columns] = 0.0
         self.coef[features, columns], self.intercept[columns] = W, b
 
