@@ -243,7 +243,7 @@ def spread(drawn: Drawn) -> float:
 def rounding(drawn: Drawn, judgement: Any, scale: float = 1.0) -> Any:
     """What float64 may lose in values of a problem: sums of n + p terms, and residuals that are differences."""
     terms = sum(np.shape(drawn.X))
-    residual = np.sqrt(2.0 * max(judgement.primal, judgement.null)) * judgement.magnitude
+    residual = np.sqrt(2.0 * max(judgement.primal, judgement.null, 0.0)) * judgement.magnitude
     largest = (max(scale, 1.0) * judgement.null + judgement.primal + judgement.terms) * spread(drawn)
     slack = 4.0 * terms * EPS * (residual + largest) + (terms * EPS * judgement.magnitude) ** 2 + TINY
     if drawn.keywords["standardize"] and drawn.dense.dtype == np.float32:
