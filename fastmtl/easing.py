@@ -63,7 +63,7 @@ def _without(penalty: Penalty, squares: Array, size: float) -> Penalty | None:
         np.where(below, 0.0, form.l2),
         np.where(below, 0.0, form.ridge),
     )
-    return Eased(1.0, form._replace(l1=l1, l2=l2, ridge=ridge))
+    return Eased(1.0, form=form._replace(l1=l1, l2=l2, ridge=ridge))
 
 
 def evaluate_eased(
