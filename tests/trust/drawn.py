@@ -234,8 +234,10 @@ def spread(drawn: Drawn) -> float:
     """Largest mean over standard deviation of a column, squared: what deviations in float64 lose digits by."""
     if not drawn.keywords["standardize"]:
         return 1.0
-    X = longdouble(drawn.X)
-    mean, deviation = np.abs(X.mean(axis=0)), X.std(axis=0)
+    X, s = longdouble(drawn.X), longdouble(drawn.keywords.get("sample_weight", np.ones(len(drawn.Y))))
+    share = s.reshape(len(s), -1).sum(axis=1) / s.sum()
+    mean = share @ X
+    mean, deviation = np.abs(mean), np.sqrt(share @ (X - mean) ** 2)
     seen = deviation > 1e-12 * mean
     return float((mean[seen] / deviation[seen]).max(initial=L(1))) ** 2
 

@@ -235,8 +235,13 @@ class _Data:
                 theta[:, t] = project_off((root * theta)[:, [t]], basis)[:, 0] / safe
         elif self.fit_intercept:
             theta = theta - (self.omega * theta).sum(axis=0) / _positive(self.omega.sum(axis=0))
+            # What that moved out of the domain is rounding, and within what `dual_value` allows the constraints.
             if self.kind == "huber":
                 theta = np.clip(theta, -self.delta, self.delta)
+            if self.kind == "logistic":
+                theta = self.Y - np.clip(self.Y - theta, 0, 1)
+            if self.kind == "poisson":
+                theta = np.minimum(theta, self.Y)
             if self.kind == "multinomial":
                 theta = theta * (1 - 8 * EPS)
         return theta

@@ -227,3 +227,17 @@ def test_trace_norm_of_more_features_than_samples(loss):
     Y = {"huber": Y, "logistic": Y > 0, "poisson": rng.poisson(2.0, Y.shape)}[loss]
     alpha = 1e-3 * fastmtl.alpha_max(X, Y, "trace", loss=loss)
     assert fastmtl.fit(X, Y, "trace", alpha=alpha, loss=loss).status == "optimal"
+
+
+def test_a_dual_point_is_zero_where_a_sample_has_no_weight():
+    """It left the domain of Huber's conjugate there, and who summed weight times conjugate got NaN."""
+    rng = np.random.default_rng(0)
+    X, Y, weight = (
+        rng.standard_normal((8, 5)),
+        5.0 * rng.standard_normal((8, 2)),
+        np.array([2.0, 1, 1, 0] * 2),
+    )
+    Y[5, 1] = np.nan
+    fit = fastmtl.fit(X, Y, "trace", alpha=1.0, loss="huber", sample_weight=weight, scale="sum")
+    empty = (weight[:, None] == 0) | np.isnan(Y)
+    assert not fit.dual[empty].any() and np.abs(fit.dual).max() <= 1.35 * (1 + 1e-15)
