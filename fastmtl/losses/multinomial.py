@@ -172,7 +172,7 @@ def _newton(y: Array, weights: Array, offset: Array) -> Array:
 
 def _newton_from(b: Array, y: Array, weights: Array, offset: Array) -> Array:
     """Newton steps from b, weights with sum one."""
-    share, k = weights @ y, len(b)
+    share = weights @ y
 
     def value(b: Array) -> float:
         return float(weights @ (_log_sum_exp(offset + b)[:, 0] - np.sum(y * (offset + b), axis=1)))
@@ -180,13 +180,17 @@ def _newton_from(b: Array, y: Array, weights: Array, offset: Array) -> Array:
     current = value(b)
     for _ in range(100):
         q = softmax(offset + b)
-        gradient = weights @ q - share
-        if np.abs(gradient).max() <= 4 * EPS:
+        mean = np.maximum(weights @ q, np.finfo(np.float64).tiny)
+        gradient = mean - share
+        if (np.abs(gradient) <= 4 * EPS * share).all():
             break
-        hessian = np.diag(weights @ q) - q.T @ (weights[:, None] * q) + 1.0 / k
-        newton = -np.linalg.lstsq(hessian, gradient, rcond=None)[0]
+        # In units of the roots of their probabilities rare classes count as others do; `root` is then what shifts all alike.
+        root = np.sqrt(mean)
+        even = q / root
+        hessian = np.eye(len(b)) - even.T @ (weights[:, None] * even) + np.outer(root, root)
+        newton = -np.linalg.lstsq(hessian, gradient / root, rcond=None)[0] / root
         # Iterative scaling always descends; Newton is tried first.
-        for step in (*np.ldexp(newton, -np.arange(HALVINGS)[:, None]), np.log(share) - np.log(weights @ q)):
+        for step in (*np.ldexp(newton, -np.arange(HALVINGS)[:, None]), np.log(share) - np.log(mean)):
             trial = value(b + step)
             if trial <= current + 4 * EPS * (1.0 + current):
                 break

@@ -10,7 +10,9 @@ from engine_cases import PENALTIES, regression
 import fastmtl
 from fastmtl._door import open_problem
 from fastmtl.certificate import evaluate, evaluate_factored
-from fastmtl.losses import Huber, Logistic, Loss, Multinomial, Poisson
+from fastmtl.losses import Huber, Logistic, Loss, Multinomial, Poisson, Squared, monotone_root
+from fastmtl.losses._base import xlogx
+from fastmtl.losses.multinomial import _newton_from, softmax
 from fastmtl.penalties import L1, L21, Group, SparseGroup, Trace
 
 X, Y = regression()
@@ -215,3 +217,80 @@ def test_scaled_dual_points_are_feasible(shape):
         V = np.random.default_rng(seed).standard_normal(shape)
         for penalty in (Trace(0.3), L21(0.3), L1(0.3), SparseGroup(0.3)):
             assert penalty.conjugate(penalty.dual_scale(V) * V) == 0.0
+
+
+def test_roots_that_newton_hits():
+    """Lines and near-lines take an evaluation a step and none to settle: rounding of a root is no reason for a search."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        slopes, roots = rng.uniform(0.1, 10.0, 4), 10.0 ** rng.uniform(-8, 8) * rng.standard_normal(4)
+        for bend in (0.0, 1e-3):
+            calls = []
+
+            def slope(b, slopes=slopes, roots=roots, bend=bend, calls=calls):
+                calls.append(1)
+                d = b - roots
+                return slopes * (d + bend * np.arctan(d)), slopes * (1 + bend / (1 + d * d))
+
+            found = monotone_root(slope, np.zeros(4))
+            np.testing.assert_allclose(found, roots, rtol=4 * EPS, atol=0.0)
+            # An open side is searched by steps of eight times the last.
+            assert len(calls) <= (6 if bend == 0.0 else 8) + np.log(1 + np.abs(roots).max()) / np.log(8)
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, 30.0])
+@pytest.mark.parametrize("far", [0.0, 1.0, 40.0, 300.0])
+def test_newton_on_classes_from_anywhere(far, size):
+    """Where every part of a Newton step overshoots, iterative scaling still descends."""
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        y = np.eye(3)[np.r_[0, 1, 2, rng.integers(0, 3, 17)]]
+        weights = rng.uniform(0.1, 2.0, 20)
+        weights /= weights.sum()
+        offset = size * rng.standard_normal((20, 3))
+        b = _newton_from(far * rng.standard_normal(3), y, weights, offset)
+        np.testing.assert_allclose(weights @ softmax(offset + b), weights @ y, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shift", [-100.0, -31.0, -10.0, 10.0, 31.0])
+@pytest.mark.parametrize("rare", [1e-3, 1e-6, 1e-9, 1e-12])
+def test_intercepts_of_rare_classes(rare, shift):
+    """Each class gets its own share: that of a rare one, far from its offsets, was lost in the rounding of the others."""
+    rng, loss = np.random.default_rng(0), Multinomial()
+    y, offset = np.eye(3)[rng.integers(0, 3, 60)], rng.standard_normal((60, 3))
+    weights = np.where(y[:, 1] > 0, rare, 1.0)
+    offset[:, 1] += shift
+    b = loss.intercept(y, weights, offset)
+    np.testing.assert_allclose(weights @ softmax(offset + b), weights @ y, rtol=1e-12)
+
+
+def test_labels_between_those_of_two_classes():
+    for labels in ([0.5, 1.0], [-1.0, 0.0, 1.0], [-0.5, 1.0], [-1.0, 0.0], [0.0, 2.0]):
+        with pytest.raises(ValueError, match="the logistic loss expects"):
+            Logistic().encode(np.array(labels), "y")
+    for labels, expected in (
+        ([-1.0, -1.0], [0, 0]),
+        ([1.0, 1.0], [1, 1]),
+        ([0.0, 0.0], [0, 0]),
+        ([-1, 1], [0, 1]),
+    ):
+        np.testing.assert_array_equal(Logistic().encode(np.array(labels), "y"), expected)
+
+
+@pytest.mark.parametrize("case", LOSSES, ids=lambda c: c.loss.name)
+def test_no_weights_no_intercept(case):
+    """Nothing to fit, and nothing is divided by it."""
+    y = case.loss.encode(case.targets, "y")
+    for offset in (0.0 * y, 0.0 * y + 3.0):
+        assert not np.any(case.loss.intercept(y, np.zeros(len(y)), offset))
+    assert case.loss.attained(y, np.zeros(len(y)))
+
+
+def test_entropy_at_its_ends():
+    x = np.array([0.0, 1e-300, 0.25, 1.0, 3.0])
+    np.testing.assert_allclose(
+        xlogx(x), [0.0, -300 * np.log(10) * 1e-300, -0.25 * np.log(4), 0.0, 3 * np.log(3)], rtol=1e-15
+    )
+    for loss, y in ((Poisson(), np.array([0.0, 2.0])), (Logistic(), np.array([0.0, 1.0]))):
+        assert np.isfinite(loss.conjugate(y, -y)).all() and loss.conjugate(y, -y)[0] == 0.0
+    assert Squared().conjugate(2.0, -2.0) == -2.0
