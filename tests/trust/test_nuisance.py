@@ -14,6 +14,7 @@ from fastmtl.task_certificate import evaluate_task, task_bound
 
 X, Y = regression()
 N, T = Y.shape
+EPS = float(np.finfo(float).eps)
 RNG = np.random.default_rng(3)
 TARGETS = {
     "squared": ("squared", np.where(RNG.random(Y.shape) < 0.1, np.nan, Y)),
@@ -214,3 +215,103 @@ def test_nothing_to_fit():
     theta = -0.5 * problem.loss_gradient(np.random.default_rng(0).standard_normal(problem.design.shape[0]))
     assert made.null_coef.shape == (0, T) and not made.null_fit().any() and made.violation(theta) == 0.0
     np.testing.assert_array_equal(made.dual_point(theta), problem.project_dual(theta))
+
+
+@LOSSES
+def test_steps_that_are_kept_halve_the_gradient(name):
+    """Polishing moves a column only by what halves its gradient; the others stay where they were, to the bit."""
+    problem = problem_of(name)
+    made, A = nuisance(problem), np.abs(columns(problem))
+    for seed in range(4):
+        coef = made.null_coef + 0.3 * seed * np.random.default_rng(seed).standard_normal(made.null_coef.shape)
+        Z = made.predict(coef)
+        after = made._polished(coef, Z)
+        before, left = (np.abs(made._pull(made.predict(c))).max(axis=0) for c in (coef, after))
+        moved = (after != coef).any(axis=0)
+        rounding = 64 * EPS * (A.T @ np.abs(problem.omega * problem.loss_gradient(Z))).max()
+        assert (left[moved] <= 0.5 * before[moved] + rounding).all()
+        assert problem.loss_value(made.predict(after)) <= problem.loss_value(Z) * (1 + 1e-11)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_newton_on_squares_needs_one_step(own, monkeypatch):
+    """From anywhere: one step, one that finds nothing to do, and what polishes."""
+    data = [X[c:] + 0.1 * c for c in range(T)] if own else X
+    targets = [Y[c:, c] for c in range(T)] if own else TARGETS["squared"][1]
+    problem = open_problem(data, targets, L21(0.05, feature_weights=FREE["free"])).problem
+    made, calls, evaluated = Nuisance(problem), [], Nuisance._pull
+    monkeypatch.setattr(Nuisance, "_pull", lambda self, Z: calls.append(1) or evaluated(self, Z))
+    for start in (made.null_coef, 1e3 * np.random.default_rng(0).standard_normal((4, T))):
+        calls.clear()
+        np.testing.assert_allclose(made.fit(start), made.null_coef, atol=1e-9)
+        assert len(calls) <= 5
+
+
+@pytest.mark.parametrize("name", ["huber", "logistic", "poisson", "multinomial"])
+def test_newton_on_other_losses_needs_few_steps(name, monkeypatch):
+    problem = problem_of(name)
+    made, calls, evaluated = Nuisance(problem), [], Nuisance._pull
+    monkeypatch.setattr(Nuisance, "_pull", lambda self, Z: calls.append(1) or evaluated(self, Z))
+    start = np.zeros((4, problem.n_tasks))
+    start[0] = problem.null_intercepts
+    made.fit(start)
+    # The Hessian of classes is a bound, with which the descent is linear; in the tails of Huber's loss there is none.
+    assert len(calls) <= {"multinomial": 100, "huber": 50}.get(name, 20)
+
+
+@pytest.mark.parametrize("kind", ["gaps", "own"])
+def test_targets_that_are_constant_are_fitted_by_intercepts_alone(kind):
+    levels = np.array([3.0, -2.0, 1e6])
+    if kind == "own":
+        problem = open_problem(
+            [X] * 3, [np.full(N, level) for level in levels], L21(0.1, feature_weights=FREE["free"])
+        ).problem
+    else:
+        targets = np.where(np.eye(N, 3, dtype=bool), np.nan, levels)
+        problem = open_problem(X, targets, L21(0.1, feature_weights=FREE["free"])).problem
+    made = nuisance(problem)
+    np.testing.assert_allclose(made.null_fit(), problem.design.spread(levels), rtol=1e-13)
+    assert np.abs(made.null_coef[1:] / levels).max() <= 1e-13 and problem.null_value == 0.0
+
+
+@pytest.mark.parametrize("name", ["logistic", "poisson", "huber", "multinomial"])
+def test_points_outside_are_mixed_with_no_more_than_they_need(name):
+    """What is far outside the domain keeps a part of itself; a little less of the inner point would not do."""
+    problem = problem_of(name)
+    made = nuisance(problem)
+    inner = made._inner
+    assert not made._outside(inner).any() and made.violation(inner) <= 1e-13
+    np.testing.assert_allclose(
+        inner, -0.5 * problem.loss_gradient(made.null_fit()), atol=1e-9 * (1 + np.abs(inner).max())
+    )
+    every = np.ones(problem.n_tasks, dtype=bool)
+    for seed, size in enumerate((2.0, 30.0)):
+        theta = made._projected(size * np.random.default_rng(seed).standard_normal(problem.design.shape[0]))
+        outside = made._outside(theta)
+        point = made.dual_point(theta)
+        assert outside.any() and (problem.design.sums(problem.omega * point**2) > 0.0).all()
+        # The share of the inner point in every column, by least squares along the segment.
+        way = inner - theta
+        share = problem.design.sums(way * (point - theta)) / problem.design.sums(way * way)
+        np.testing.assert_allclose(point, theta + problem.design.spread(share) * way, atol=1e-8 * size)
+        np.testing.assert_array_equal(share > 1e-12, outside)
+        less = made._outside(made._mixed(theta, np.log(np.maximum(share, 1e-15)) - 0.009, every))
+        assert less[outside].any() if problem.parts[0].loss.joint else less[outside].all()
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_constraints_are_judged_free_of_units(size):
+    """Whether unpenalised columns are kept does not depend on their sizes: where they interpolate, nothing is left but zero."""
+    scaled = np.where(np.arange(P) < 3, size, 1.0) * X
+    few = [scaled[:4], scaled]
+    problem = open_problem(few, [Y[:4, 0], Y[:, 1]], L21(0.1, feature_weights=FREE["free"])).problem
+    made = nuisance(problem)
+    point = made.dual_point(np.random.default_rng(0).standard_normal(4 + N))
+    assert not point[:4].any() and point[4:].any() and not made._broken(point).any()
+    ruined = point + np.r_[np.zeros(4), 1e-9 * scaled[:, 1] / size]
+    np.testing.assert_array_equal(made._broken(ruined), [False, True])
+    rough = point * (1.0 + 2e-16 * np.random.default_rng(1).standard_normal(4 + N))
+    assert not made._broken(rough).any()
+    again = made._projected_exactly(ruined, np.array([False, True]))
+    assert not made._broken(again).any() and np.array_equal(again[:4], ruined[:4])
+    np.testing.assert_allclose(again, point, atol=1e-12)
