@@ -1,10 +1,11 @@
-"""How many small faults the tests notice: a random sample of mutants, each in a copy of the tree, against a few test files.
+"""How many small faults the tests notice: a random sample of mutants, each in a copy of the tree, judged in two stages.
 
     python tests/trust/mutants.py --seed 1 --count 60 [part ...]
 
-Needs `cosmic-ray`, whose operators make the mutants, and runs for about a quarter of an hour a part. Survivors are printed
-as they are found, a table at the end; the order is random, so that a run that is cut short is a sample as well. A mutant
-that runs three times as long as the tests do without it counts as killed.
+First a few files that take seconds; what they let pass is judged by the fits, paths and problems of `WIDE`, whose kernels are
+compiled into a folder of the copy. Needs `cosmic-ray`, whose operators make the mutants, and runs for about a quarter of an
+hour a part. Survivors are printed as they are found, a table at the end; the order is random, so that a run that is cut short
+is a sample as well. A mutant that runs three times as long as the tests do without it counts as killed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Part(NamedTuple):
-    """Sources that are mutated, as patterns, and the arguments of pytest that judge them; `jit` compiles the kernels."""
+    """Sources that are mutated, as patterns, and what judges them first, as arguments of pytest; `jit` compiles the kernels."""
 
     sources: tuple[str, ...]
     tests: tuple[str, ...]
@@ -46,7 +49,7 @@ PARTS = {
     "certificates": Part(
         ("fastmtl/certificate.py", "fastmtl/task_certificate.py", "fastmtl/nuisance.py"),
         (f"{TRUST}_certificates.py", f"{TRUST}_nuisance.py", f"{TRUST}_interpolation.py",
-         f"{TRUST}_small_print.py", f"{TRUST}_found.py"),
+         f"{TRUST}_tightness.py", f"{TRUST}_small_print.py", f"{TRUST}_found.py"),
     ),
     "losses": Part(
         ("fastmtl/losses/*.py",),
@@ -54,9 +57,18 @@ PARTS = {
     ),
     "penalties": Part(
         ("fastmtl/penalties/*.py",),
-        ("tests/test_penalties.py", "tests/test_penalty_defaults.py", f"{TRUST}_small_print.py", f"{TRUST}_nasty_errors.py"),
+        ("tests/test_penalties.py", "tests/test_penalty_defaults.py", f"{TRUST}_tightness.py", f"{TRUST}_small_print.py",
+         f"{TRUST}_nasty_errors.py"),
     ),
 }  # fmt: skip
+
+WIDE = (
+    "tests/test_fit.py", "tests/test_fit_losses.py", "tests/test_path.py", "tests/test_tasks.py", "tests/test_result.py",
+    "tests/test_trace.py", "tests/test_trace_core.py", "tests/test_trace_weights.py", "tests/test_second_order.py",
+    "tests/kernels", f"{TRUST}_golden.py", f"{TRUST}_null_fit.py", f"{TRUST}_found.py", f"{TRUST}_injected.py",
+    f"{TRUST}_tiny_strengths.py", f"{TRUST}_interpolation.py", f"{TRUST}_laws.py", f"{TRUST}_nasty_inputs.py",
+)  # fmt: skip
+"""What judges a mutant that the files of its part let pass, in some minutes."""
 
 LEFT_OUT = re.compile(
     r"Binary.*_(LShift|RShift)_"  # never written here
@@ -141,14 +153,14 @@ def sample(part: Part, count: int, seed: int) -> list[Mutant]:
     return [out[i] for i in rng.permutation(len(out))]
 
 
-def judge(part: Part, tree: Path, limit: float) -> bool:
-    """Whether the tests of a part pass in a tree; False as well beyond the limit (seconds)."""
+def judge(tests: tuple[str, ...], tree: Path, limit: float, *, jit: bool) -> bool:
+    """Whether some tests pass in a tree; False as well beyond the limit (seconds)."""
     environment = {
-        **os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_DISABLE_JIT": str(int(not part.jit)),
-        "FASTMTL_KERNEL_EXAMPLES": "10",
+        **os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_DISABLE_JIT": str(int(not jit)),
+        "FASTMTL_KERNEL_EXAMPLES": "10", "FASTMTL_EXAMPLES": "20", "NUMBA_CACHE_DIR": str(tree / "compiled"),
         "PYTHONPATH": f"{tree}{os.pathsep}{tree / 'kernels'}",
     }  # fmt: skip
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *part.tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     try:
         done = subprocess.run(
             command, cwd=tree, env=environment, capture_output=True, timeout=limit, check=False
@@ -156,6 +168,17 @@ def judge(part: Part, tree: Path, limit: float) -> bool:
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0
+
+
+def stages(part: Part, tree: Path) -> list[Callable[[], bool]]:
+    """What judges a mutant of a part, the quick tests before the others, each with three times its time without a mutant."""
+    out = []
+    for tests, jit in ((part.tests, part.jit), (WIDE, True)):
+        start = time.monotonic()
+        if not judge(tests, tree, 1200.0, jit=jit):
+            raise SystemExit(f"These tests fail without any mutant: {' '.join(tests)}")
+        out.append(partial(judge, tests, tree, 10.0 + 3.0 * (time.monotonic() - start), jit=jit))
+    return out
 
 
 def run(name: str, count: int, seed: int) -> tuple[int, int]:
@@ -167,17 +190,13 @@ def run(name: str, count: int, seed: int) -> tuple[int, int]:
             shutil.copytree(ROOT / item, tree / item, ignore=shutil.ignore_patterns("__pycache__"))
         for item in ("pyproject.toml", "README.md"):
             shutil.copy(ROOT / item, tree)
-        start = time.monotonic()
-        if not judge(part, tree, 600.0):
-            raise SystemExit(f"The tests of {name} fail without any mutant.")
-        limit = 10.0 + 3.0 * (time.monotonic() - start)
-        chosen = sample(part, count, seed)
+        chosen, judges = sample(part, count, seed), stages(part, tree)
         for k, mutant in enumerate(chosen):
             print(f"{name}: {k} of {len(chosen)} judged, {survived} survived", file=sys.stderr)
             place = tree / mutant.path
             kept = place.read_text()
             place.write_text(mutant.text)
-            if judge(part, tree, limit):
+            if all(passes() for passes in judges):
                 survived += 1
                 print(f"{mutant.path}:{mutant.line}\n  - {mutant.before}\n  + {mutant.after}", flush=True)
             place.write_text(kept)
