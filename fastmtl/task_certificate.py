@@ -12,7 +12,7 @@ and holds zero.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,11 +28,11 @@ REFIT = 1e-6
 """Share of the weighted residuals that a column may sum to before its intercept is refitted for the dual point."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TaskCheck(Check):
     """A check that knows the duality gap of every component of the problem, (components,)."""
 
-    gaps: Array = field(default_factory=lambda: np.zeros(0))
+    gaps: Array
 
 
 def evaluate_task(

@@ -146,7 +146,7 @@ def _value(W: Array, form: Lowered) -> float:
         return math.inf
     norms = np.sqrt(block_sums(row_squares(W), form.ptr))
     # Norms may overflow: what is not penalised must not turn that into NaN.
-    used, bent = (norms > 0) & (form.l2 > 0), (norms > 0) & (form.ridge > 0)
+    used, bent = (norms > 0) & (form.l2 > 0), form.ridge > 0
     total = float(form.l2[used] @ norms[used]) + 0.5 * float(form.ridge[bent] @ norms[bent] ** 2)
     return total + _l1_value(W, form.l1)
 

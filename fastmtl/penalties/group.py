@@ -49,7 +49,7 @@ def parse_groups(groups: Any, p: int) -> tuple[np.ndarray | None, np.ndarray]:
                     f"groups[{b}] has dtype {g.dtype}; index lists hold integer feature positions"
                 )
         order = np.concatenate(lists).astype(np.int64)
-        if len(order) != p or not np.array_equal(np.sort(order), np.arange(p)):
+        if not np.array_equal(np.sort(order), np.arange(p)):
             raise ValueError(
                 f"groups list {len(order)} feature positions ({len(np.unique(order))} distinct) for {p} features; "
                 "every feature 0..p-1 must stand in exactly one group"
