@@ -23,6 +23,12 @@ def is_sparse(X: Any) -> bool:
     return module is not None and module.issparse(X)
 
 
+def is_device_sparse(X: Any) -> bool:
+    """The same for cupyx.scipy.sparse, without importing CuPy."""
+    module = sys.modules.get("cupyx.scipy.sparse")
+    return module is not None and module.issparse(X)
+
+
 def feature_names(X: Any) -> list[str] | None:
     """Column names of a pandas, polars or dask frame, the name of a series as one; None for anything else."""
     if not (hasattr(X, "to_numpy") or hasattr(X, "map_partitions")):

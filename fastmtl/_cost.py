@@ -13,6 +13,10 @@ PRODUCTS = {"fit": 8.0, "path": 40.0, "check": 2.0}
 8 to 23 for a path of 100, on a GPU more, since it keeps no cached columns."""
 
 
+SPARSE_SPEED = 0.05
+"""Operations a second of products with a sparse X over those with a dense one, on the CPU as on a device: a guess."""
+
+
 @dataclass(frozen=True)
 class Work:
     """What is to be done.
@@ -27,6 +31,8 @@ class Work:
         A key of `PRODUCTS`.
     has_moments : bool
         Whether all cross-products X'X (or XX') are formed, as for the trace norm.
+    stored : int or None
+        Stored entries of a sparse X, None for a dense one.
     """
 
     n: int
@@ -35,17 +41,20 @@ class Work:
     itemsize: int = 8
     kind: str = "fit"
     has_moments: bool = False
+    stored: int | None = None
 
     @property
     def flops(self) -> float:
-        """Floating-point operations of the products."""
-        size = 2.0 * self.n * self.p
+        """Floating-point operations of the products, those of a sparse X as many as a dense one takes in the same time."""
+        size = 2.0 * (
+            self.n * self.p if self.stored is None else min(self.n * self.p, self.stored / SPARSE_SPEED)
+        )
         return PRODUCTS[self.kind] * size * self.t + (size * min(self.n, self.p) if self.has_moments else 0.0)
 
     @property
     def x_bytes(self) -> float:
-        """Size of X."""
-        return float(self.n) * self.p * self.itemsize
+        """Size of X; stored entries take their value in float64 and an index."""
+        return float(self.n) * self.p * self.itemsize if self.stored is None else 12.0 * self.stored
 
     @property
     def device_bytes(self) -> float:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import as_ndarray, feature_names, is_sparse
+from ._arrays import as_ndarray, feature_names, is_device_sparse, is_sparse
 from ._cost import Work
-from ._given import Data, is_list_of_designs, read_data
+from ._given import Data, is_list_of_designs, read_data, to_host
 from ._scaling import Scaling
 from ._settings import check_flag
 from ._standardize import deviations
@@ -36,6 +36,7 @@ from .backend import (
     is_on_device,
     library_of,
     with_fallback,
+    x_on_the_device,
 )
 from .designs import (
     DenseDesign,
@@ -45,6 +46,7 @@ from .designs import (
     ScaledDesign,
     SharedDesign,
     SparseDesign,
+    SparseDeviceDesign,
     on_the_device,
 )
 from .losses import Squared, resolve
@@ -143,13 +145,24 @@ def open_problem(
     made = as_penalty(penalty, alpha, need_alpha=need_alpha)
     if scale not in SCALES:
         raise ValueError(f"scale is {scale!r}; expected 'mean' (1/n_t, the default) or 'sum'")
-    data = read_data(X, Y, sample_weight, offset, task)
     flags = check_flag(fit_intercept, "fit_intercept"), check_flag(standardize, "standardize")
-    options = Options(made, loss, task_weight, *flags, scale, backend, kind)
+
+    def opened(X: Any, backend: str) -> Opened:
+        data = read_data(X, Y, sample_weight, offset, task)
+        options = Options(made, loss, task_weight, *flags, scale, backend, kind)
+        return _open_own(data, options) if data.is_own else _open_shared(data, options)
+
+    def at_home(reason: str) -> Opened:
+        found = opened([to_host(x) for x in X] if is_list_of_designs(X) else to_host(X), "cpu")
+        return replace(found, backend=replace(found.backend, reason=reason))
+
     # What is not finite is reported by name, and what overflows is looked at again.
     with np.errstate(all="ignore"):
-        opened = _open_own(data, options) if data.is_own else _open_shared(data, options)
-    return replace(opened, library=_library(X))
+        if any(is_on_device(x) for x in (X if is_list_of_designs(X) else [X])):
+            found = with_fallback(x_on_the_device(backend), lambda: opened(X, backend), at_home)
+        else:
+            found = opened(X, backend)
+    return replace(found, library=_library(X))
 
 
 def _library(X: Any) -> str | None:
@@ -336,7 +349,8 @@ def _spread_offset(offset: Any, n: int, widths: list[int]) -> np.ndarray:
 
 def as_design(X: Any, name: str = "X", least: int = 1) -> Design:
     """A design from whatever array X is, without copying it; `least` is the smallest number of samples."""
-    if is_sparse(X):
+    sparse = is_sparse(X) or is_device_sparse(X)
+    if sparse:
         if X.dtype.kind not in "biuf":
             raise TypeError(
                 f"{name} has dtype {X.dtype}, a real numeric dtype was expected; convert it, e.g. {name}.astype(float)"
@@ -349,8 +363,8 @@ def as_design(X: Any, name: str = "X", least: int = 1) -> Design:
         _check_matrix(X, name)
     if X.shape[0] < least or X.shape[1] == 0:
         raise ValueError(f"{name} has shape {tuple(X.shape)}; at least one sample and one feature are needed")
-    if is_sparse(X):
-        return SparseDesign(X)
+    if sparse:
+        return SparseDesign(X) if is_sparse(X) else SparseDeviceDesign(X, gpu_module())
     return DenseDesign(X) if isinstance(X, np.ndarray) else DeviceDesign(X, gpu_module())
 
 
@@ -377,10 +391,11 @@ def _placed(
     """Where to solve, and the designs put there; each is multiplied by t columns at a time."""
     on_device = any(isinstance(design, DeviceDesign) for design in designs)
     has_moments = penalty.lower(designs[0].p) is None
-    itemsize = max(design.X.dtype.itemsize for design in designs)
-    work = Work(sum(design.n for design in designs), designs[0].p, t, itemsize, kind, has_moments)
-    is_sparse = any(isinstance(design, SparseDesign) for design in designs)
-    place = choose_backend(backend, work, on_device=on_device, is_sparse=is_sparse)
+    n, itemsize = sum(design.n for design in designs), max(design.X.dtype.itemsize for design in designs)
+    stored = [design.X.nnz for design in designs if hasattr(design.X, "nnz")]
+    is_sparse = len(stored) == len(designs)
+    work = Work(n, designs[0].p, t, itemsize, kind, has_moments, sum(stored) if is_sparse else None)
+    place = choose_backend(backend, work, on_device=on_device)
 
     def moved() -> tuple[Backend, list[Any]]:
         return place, [on_the_device(design, place.gpu, place.is_streamed) for design in designs]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._arrays import as_ndarray, check_dense, distinct, is_sparse
+from ._arrays import as_ndarray, check_dense, distinct, is_device_sparse, is_sparse
 from ._kinds import FRAMES, in_memory, kind_of, not_numbers, read
 from .backend import device_array, host_array, is_on_device
 
@@ -108,7 +108,13 @@ def _by_label(X: Any, Y: Any, sample_weight: Any, offset: Any, task: Any) -> Dat
     """Rows sorted to their tasks; where they lie together already, as views."""
     if is_list_of_designs(X):
         raise ValueError("task is given and X is a list; task labels go with one X (n, p) and one Y (n,)")
-    table: Any = X if is_sparse(X) else device_array(X) if is_on_device(X) else as_ndarray(X, "X")
+    table: Any = (
+        X.tocsr()
+        if is_sparse(X) or is_device_sparse(X)
+        else device_array(X)
+        if is_on_device(X)
+        else as_ndarray(X, "X")
+    )
     if table.ndim != 2:
         raise ValueError(f"X has {table.ndim} dimension(s), two were expected: (samples, features)")
     n = table.shape[0]
@@ -117,7 +123,6 @@ def _by_label(X: Any, Y: Any, sample_weight: Any, offset: Any, task: Any) -> Dat
     ends = np.concatenate([[0], np.cumsum(np.bincount(place, minlength=len(names)))])
     rows: list[Any] = [order[low:high] for low, high in zip(ends[:-1], ends[1:], strict=True)]
     rows = [slice(r[0], r[-1] + 1) if r[-1] + 1 - r[0] == len(r) else r for r in rows]
-    table = table.tocsr() if is_sparse(table) else table
     columns = list(getattr(X, "columns", ()))
 
     def cut(A: Any, name: str) -> list[Any]:

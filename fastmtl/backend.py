@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import _cost
-from ._arrays import compute_dtype
+from ._arrays import compute_dtype, is_device_sparse
 from ._cost import Constants, Work
 from ._kinds import check_exact, kind_of, made
 
@@ -55,7 +55,9 @@ class Backend:
 
 
 def is_on_device(A: Any) -> bool:
-    """Tell whether A is a CuPy, torch or JAX array in CUDA memory, without importing any of them."""
+    """Tell whether A is a CuPy, torch or JAX array in CUDA memory, or a sparse one of CuPy's, without importing any of them."""
+    if is_device_sparse(A):
+        return True
     ask = getattr(A, "__dlpack_device__", None)
     if ask is None or isinstance(A, np.ndarray):
         return False
@@ -73,7 +75,9 @@ def gpu_module() -> Any:
 
 
 def device_array(A: Any) -> Any:
-    """A device array of any library as a CuPy array, without a copy."""
+    """A device array of any library as a CuPy array, without a copy; a sparse one as it is."""
+    if is_device_sparse(A):
+        return A
     xp = gpu_module().xp
     if xp is None:
         raise RuntimeError(_unmet(gpu_module().probe().reason, "an array on a CUDA device"))
@@ -101,7 +105,7 @@ def library_of(A: Any) -> str | None:
     """
     if is_on_device(A):
         name = type(A).__module__.partition(".")[0]
-        return ON_DEVICE + ("jax" if name.startswith("jax") else name)
+        return ON_DEVICE + next((library for library in ("jax", "cupy") if name.startswith(library)), name)
     kind = kind_of(A)
     if kind is not None:
         check_exact(A, compute_dtype(np.dtype(A.dtype)) if kind == "jax" else np.dtype(np.float32))
@@ -134,7 +138,7 @@ def _handed_over(result: Any) -> Any:
     return gpu.xp.asarray(result)
 
 
-def choose_backend(backend: str, work: Work, *, on_device: bool = False, is_sparse: bool = False) -> Backend:
+def choose_backend(backend: str, work: Work, *, on_device: bool = False) -> Backend:
     """The kernel module for a request.
 
     Parameters
@@ -144,8 +148,6 @@ def choose_backend(backend: str, work: Work, *, on_device: bool = False, is_spar
         What is to be done; decides under "auto".
     on_device : bool
         Whether X lives on a CUDA device already.
-    is_sparse : bool
-        Whether X is sparse, which only the CPU serves.
 
     Raises
     ------
@@ -159,12 +161,13 @@ def choose_backend(backend: str, work: Work, *, on_device: bool = False, is_spar
     if backend == "cpu":
         return _cpu("requested")
     if backend == "gpu":
-        return _requested(work, on_device, is_sparse)
-    if is_sparse:
-        return _cpu("X is sparse")
-    if on_device:
-        return _gpu("X is on the device", work, on_device=True, may_fall_back=True)
-    return _predicted(work)
+        return _requested(work, on_device)
+    return x_on_the_device("auto") if on_device else _predicted(work)
+
+
+def x_on_the_device(backend: str) -> Backend:
+    """The device where X is already, which may be left for the CPU unless it was asked for."""
+    return _gpu("X is on the device", may_fall_back=backend != "gpu")
 
 
 def _cpu(reason: str) -> Backend:
@@ -173,39 +176,36 @@ def _cpu(reason: str) -> Backend:
     return Backend(cpu, "cpu", reason)
 
 
-def _gpu(
-    reason: str, work: Work, *, on_device: bool, may_fall_back: bool, is_streamed: bool = False
-) -> Backend:
+def _gpu(reason: str, *, may_fall_back: bool, is_streamed: bool = False) -> Backend:
     from fastmtl_kernels.gpu import hosted
 
-    return Backend(hosted, "gpu", reason, gpu_module(), is_streamed and not on_device, may_fall_back)
+    return Backend(hosted, "gpu", reason, gpu_module(), is_streamed, may_fall_back)
 
 
 def _unmet(reason: str, what: str = "backend='gpu'") -> str:
     return f"{what} cannot be served: {reason}. Or use backend='auto' or 'cpu' with arrays in host memory"
 
 
-def _requested(work: Work, on_device: bool, is_sparse: bool) -> Backend:
+def _requested(work: Work, on_device: bool) -> Backend:
     """An explicit request for the GPU."""
-    if is_sparse:
-        raise RuntimeError(
-            _unmet("X is sparse, and sparse designs run on the CPU; pass X.toarray() if it fits in memory")
-        )
     found = gpu_module().probe()
     if not found.usable:
         raise RuntimeError(_unmet(found.reason))
     is_streamed = not on_device and work.x_bytes + work.device_bytes > found.free
-    if work.device_bytes > found.free:
-        need, free = work.device_bytes / 2**30, found.free / 2**30
+    need, what = work.device_bytes, "beside X"
+    if is_streamed and work.stored is not None:
+        need, what = need + work.x_bytes, "for a sparse X, which is not streamed,"
+    if need > found.free:
+        need, free = need / 2**30, found.free / 2**30
         raise RuntimeError(
             _unmet(
-                f"{need:.2g} GiB of device memory are needed beside X, {free:.2g} GiB are free ({found.name})"
+                f"{need:.2g} GiB of device memory are needed {what}, {free:.2g} GiB are free ({found.name})"
             )
         )
     reason = (
         "requested; X is larger than the free device memory and is streamed" if is_streamed else "requested"
     )
-    return _gpu(reason, work, on_device=on_device, may_fall_back=False, is_streamed=is_streamed)
+    return _gpu(reason, may_fall_back=False, is_streamed=is_streamed)
 
 
 def _predicted(work: Work) -> Backend:
@@ -220,14 +220,14 @@ def _predicted(work: Work) -> Backend:
     found = gpu_module().probe()
     if not found.usable:
         return _cpu(found.reason)
-    if work.device_bytes > found.free:
-        return _cpu(f"{found.free / 2**30:.2g} GiB of free device memory are too few")
     is_streamed = work.x_bytes + work.device_bytes > found.free
+    if work.device_bytes > found.free or (is_streamed and work.stored is not None):
+        return _cpu(f"{found.free / 2**30:.2g} GiB of free device memory are too few")
     on_gpu = constants.gpu_seconds(work, is_warm=is_warm, on_device=False, is_streamed=is_streamed)
     compared = f"predicted {on_cpu:.2g} s on {cores} CPU cores, {on_gpu:.2g} s on {found.name}"
     if on_gpu >= on_cpu:
         return _cpu(compared)
-    return _gpu(compared, work, on_device=False, may_fall_back=True, is_streamed=is_streamed)
+    return _gpu(compared, may_fall_back=True, is_streamed=is_streamed)
 
 
 def with_fallback(backend: Backend, run: Callable[[], T], again: Callable[[str], T]) -> T:

@@ -2,10 +2,11 @@
 
 from ._base import Design
 from .dense import DenseDesign
-from .device import DeviceDesign, on_the_device
+from .device import DeviceDesign
 from .per_task import OwnDesigns, SharedDesign, TaskDesign
 from .scaled import ScaledDesign
 from .sparse import SparseDesign
+from .sparse_device import SparseDeviceDesign, on_the_device
 
 __all__ = [
     "DenseDesign",
@@ -15,6 +16,7 @@ __all__ = [
     "ScaledDesign",
     "SharedDesign",
     "SparseDesign",
+    "SparseDeviceDesign",
     "TaskDesign",
     "on_the_device",
 ]

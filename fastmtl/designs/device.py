@@ -12,15 +12,6 @@ from ._base import Design
 from .dense import DenseDesign
 from .resident import Residuals
 
-
-def on_the_device(design: Design, gpu: Any, is_streamed: bool) -> Design:
-    """A design with its X on the device, or to be streamed through it; itself where it is there already."""
-    if isinstance(design, DeviceDesign):
-        return design
-    X: Any = getattr(design, "X", None)
-    return DeviceDesign(X if is_streamed else gpu.xp.asarray(X), gpu)
-
-
 PANEL_BYTES = 1 << 28
 """Work memory of one converted or gathered panel on the device."""
 

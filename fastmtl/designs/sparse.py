@@ -101,5 +101,5 @@ class SparseDesign(Design):
         bad = ~np.isfinite(self.X.data)
         if bad.any():
             raise ValueError(
-                f"{name} holds {self.X.data[bad][0]} among its stored entries; every entry must be finite"
+                f"{name} holds {float(self.X.data[bad][0])} among its stored entries; every entry must be finite"
             )

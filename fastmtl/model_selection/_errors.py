@@ -12,7 +12,7 @@ from .._arrays import Array, panels
 from .._door import Opened
 from .._given import to_host
 from .._targets import read_offset
-from ..designs import DenseDesign, Design, OwnDesigns, ScaledDesign, SparseDesign
+from ..designs import DenseDesign, Design, OwnDesigns, ScaledDesign, SparseDesign, SparseDeviceDesign
 from ..losses import Loss, Squared
 from ..path import PathResult
 from ..problem import Problem
@@ -179,9 +179,9 @@ def path_errors(parts: list[Judged], path: PathResult, fold: Fold, error: Error)
 
 def rows_of(design: Design, rows: Array) -> Design:
     """Some samples of a design as a design of their own, copied to host memory."""
-    X: Any = design
-    X = X.X
-    if isinstance(design, SparseDesign):
+    source: Any = design.on_host() if isinstance(design, SparseDeviceDesign) else design
+    X = source.X
+    if isinstance(source, SparseDesign):
         return SparseDesign(X[rows])
     # Columns stay contiguous where they were.
     by_columns = isinstance(X, np.ndarray) and X.flags.f_contiguous

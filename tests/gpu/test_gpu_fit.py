@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse as sparse
 from gpu_cases import quadratic_of
 from standin import DEVICE
 
@@ -217,6 +218,53 @@ def test_lists_labels_and_models_of_numpy_arrays_are_answered_on_the_device(on_d
                 np.testing.assert_allclose(answer.get(), wanted, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("form", ["csc", "csr", "coo", "own"])
+def test_sparse_x(on_device, form, options):
+    """Taken to the device, or used there: the same fit, and an answer where X was."""
+    X, Y = _data()
+    X[np.random.default_rng(1).random(X.shape) < 0.7] = 0.0
+    X, extra = sparse.coo_matrix(X).asformat("csr" if form == "own" else form), {}
+    there = on_device.sparse().csr_matrix(X)
+    if form == "own":
+        X, there, Y, extra = [X, X[:30]], [there, there[:30]], [Y[:, 0], Y[:30, 1]], {"penalty": "l1"}
+    extra |= {} if form == "own" and options == "weights" else OPTIONS[options]
+    wanted = fastmtl.fit(X, Y, alpha=0.05, tol=1e-9, backend="cpu", **extra)
+    found = fastmtl.fit(X, Y, alpha=0.05, tol=1e-9, backend="gpu", **extra)
+    assert (wanted.backend, found.backend) == ("cpu", "gpu") and isinstance(found.coef, np.ndarray)
+    _agree(found, wanted, 1e-9)
+    answer = fastmtl.fit(there, Y, alpha=0.05, tol=1e-9, **extra)
+    assert answer.backend == "gpu" and isinstance(answer.coef, on_device.xp.ndarray)
+    _agree(answer, wanted, 1e-9)
+    at_home = fastmtl.fit(there, Y, alpha=0.05, tol=1e-9, backend="cpu", **extra)
+    assert at_home.backend == "cpu"
+    _agree(at_home, wanted, 1e-9)
+    predicted, right = answer.predict(there), wanted.predict(X)
+    for a, b in zip(*((predicted, right) if form == "own" else ([predicted], [right])), strict=True):
+        assert isinstance(a, on_device.xp.ndarray)
+        np.testing.assert_allclose(a.get(), b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "place, value, words", [("indices", 40, "outside 0..39"), ("indptr", 3, "do not ascend")], ids=str
+)
+def test_broken_sparse_matrices_on_the_device_are_refused(on_device, place, value, words):
+    X, Y = _data()
+    there = on_device.sparse().csc_matrix(sparse.csc_matrix(X))
+    getattr(there, place)[0] = value
+    with pytest.raises(ValueError, match=words):
+        fastmtl.fit(there, Y, alpha=0.1)
+
+
+def test_auto_weighs_sparse_work(on_device, monkeypatch):
+    monkeypatch.setattr(_cost, "cores", lambda: 16)
+    few, many = (_cost.Work(10**6, 10**5, 10, stored=stored) for stored in (10**5, 10**9))
+    assert backend.choose_backend("auto", few).name == "cpu"
+    assert backend.choose_backend("auto", many).name == "gpu"
+    DEVICE.total = DEVICE.live + int(many.x_bytes)
+    assert "too few" in backend.choose_backend("auto", many).reason
+
+
 @pytest.mark.parametrize("streamed", [False, True], ids=["moved", "streamed"])
 @pytest.mark.parametrize("penalty", ["l21", "l1", "trace"])
 @pytest.mark.parametrize("loss", ["squared", "logistic", "multinomial"])
@@ -257,11 +305,14 @@ FOUR_TRIPS = [
 ]
 
 
+@pytest.mark.parametrize("form", ["dense", "sparse"])
 @pytest.mark.parametrize("penalty", FOUR_TRIPS, ids=str)
-def test_an_outer_iteration_reads_four_small_arrays_back(on_device, penalty):
+def test_an_outer_iteration_reads_four_small_arrays_back(on_device, penalty, form):
     """Sums and block norms, the scores of the working set, its new Gram matrix, the iterate; nothing of the size of Y or W."""
     X, Y = _data(300, 600, 40)
     there, seen = on_device.xp.asarray(X), []
+    if form == "sparse":
+        there = on_device.sparse().csc_matrix(sparse.csc_matrix(X))
 
     def watch(report):
         seen.append((DEVICE.read_backs, DEVICE.largest))
@@ -271,9 +322,11 @@ def test_an_outer_iteration_reads_four_small_arrays_back(on_device, penalty):
     assert found.status.converged
     assert len(seen) == found.n_iter + 1 >= 2
     counts = [count for count, _ in seen]
+    # Indices of a sparse X are checked once; a number comes back from each of three gathers of its columns.
+    checks, gathers = (5, 3) if form == "sparse" else (0, 0)
     # The Gram matrix of a first working set takes one product more, of the column of ones.
-    assert counts[0] == 1 and counts[1] - counts[0] <= 5
-    assert all(after - before <= 4 for before, after in itertools.pairwise(counts[1:]))
+    assert counts[0] == 1 + checks and counts[1] - counts[0] <= 5 + gathers
+    assert all(after - before <= 4 + gathers for before, after in itertools.pairwise(counts[1:]))
     assert seen[-1][1] < min(Y.nbytes, 8 * 600 * 40)
     _agree(found, fastmtl.fit(X, Y, penalty, backend="cpu"), 1e-6)
 
@@ -371,9 +424,7 @@ def test_an_explicit_request_that_cannot_be_met_raises(on_device):
     DEVICE.total = DEVICE.live + 1000
     with pytest.raises(RuntimeError, match="GiB of device memory are needed"):
         fastmtl.fit(X, Y, alpha=0.1, backend="gpu")
-    from scipy import sparse
-
-    with pytest.raises(RuntimeError, match="sparse"):
+    with pytest.raises(RuntimeError, match="sparse X, which is not streamed"):
         fastmtl.fit(sparse.csc_matrix(X), Y, alpha=0.1, backend="gpu")
 
 

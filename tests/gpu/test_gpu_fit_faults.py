@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sparse
 from standin import DEVICE
 
 import fastmtl
@@ -27,6 +28,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "path of traces": {"penalty": "trace", "n_alphas": 2, "eps": 0.5},
     "streamed": {"alpha": 0.1},
     "on the device": {"alpha": 0.1},
+    "sparse": {"alpha": 0.1},
+    "sparse on the device": {"penalty": "sparse_group", "alpha": 0.1},
+    "standardised on the device": {"alpha": 0.1, "standardize": True},
+    "own designs on the device": {"alpha": 0.1, "standardize": True, "task": np.arange(30) % 2},
     "own designs": {"alpha": 0.1, "task": np.arange(30) % 2},
 }
 
@@ -43,9 +48,11 @@ def fits(eager, monkeypatch):
         if kind == "streamed":
             monkeypatch.setattr(_cost.Work, "x_bytes", property(lambda self: 2.0**60))
             monkeypatch.setattr(_cost.Work, "device_bytes", property(lambda self: 0.0))
-        if kind == "on the device" and where != "cpu":
+        if kind.startswith("sparse") and kind != "sparse groups":
+            given = sparse.csr_matrix(X)
+        if kind.endswith("on the device") and where != "cpu":
             DEVICE.reset()
-            given = eager.xp.asarray(X)
+            given = eager.xp.asarray(X) if given is X else eager.sparse().csr_matrix(given)
         targets = (
             (Y > 0) * 1.0 if keywords.get("loss") == "logistic" else Y[:, 0] if "task" in keywords else Y
         )
@@ -100,7 +107,7 @@ def test_memory_errors(fits, kind, every):
             assert found[0].backend == "cpu" and "device failed" in found[0].backend_reason
         else:
             # Handing results back to the device makes room for them and tries again.
-            assert kind == "on the device" and k > count - 3
+            assert kind.endswith("on the device") and k > count - 3
         _right(found, wanted)
         del found
         assert _emptied() == live, f"allocation {k} of {count} left memory behind"
@@ -112,7 +119,8 @@ def test_memory_errors(fits, kind, every):
 
 @EVERY
 @pytest.mark.parametrize(
-    "kind", ["l21", "sparse groups", "host scores", "logistic", "path", "huber trace", "own designs"]
+    "kind",
+    ["l21", "sparse groups", "host scores", "logistic", "path", "huber trace", "own designs", "sparse"],
 )
 def test_launch_failures(fits, kind, every):
     wanted = fits(kind, "cpu")
@@ -128,7 +136,8 @@ def test_launch_failures(fits, kind, every):
 
 @EVERY
 @pytest.mark.parametrize(
-    "kind", ["l21", "sparse groups", "host scores", "logistic", "path", "on the device", "own designs"]
+    "kind",
+    ["l21", "sparse groups", "host scores", "logistic", "path", "on the device", "own designs", "sparse"],
 )
 def test_kernels_that_write_nan(fits, kind, every):
     """The right answer, from the CPU where need be; under an explicit request that or an error that names the NaN."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 import fastmtl
 
@@ -30,14 +31,18 @@ def test_model_selection_takes_x_from_a_device(on_device):
     assert len(stable.selected) and stable.mean_size <= 2
 
 
-def test_model_selection_takes_a_device_matrix_a_task(on_device):
+def test_model_selection_takes_a_device_matrix_a_task_and_sparse_ones(on_device):
     X, Y = data()
     there, task = on_device.xp.asarray(X), np.arange(40) % 2
+    sparse = csr_matrix(np.where(np.abs(X) > 0.5, X, 0.0))
+    sparse_there = on_device.sparse().csr_matrix(sparse)
     for given, place, targets, keywords in (
         ([X, X[:30]], [there, there[:30]], [Y[:, 0], Y[:30, 1]], {}),
         (X, there, Y[:, 0], {"task": task}),
+        (sparse, sparse_there, Y, {}),
+        (sparse, sparse_there, Y[:, 0], {"task": task}),
     ):
         wanted = fastmtl.cross_validate(given, targets, n_alphas=3, cv=2, eps=0.1, **keywords)
         found = fastmtl.cross_validate(place, targets, n_alphas=3, cv=2, eps=0.1, **keywords)
         np.testing.assert_allclose(found.scores, wanted.scores, rtol=1e-3)
-        assert found.best.backend == "gpu" and type(found.best.coef) is type(there)
+        assert found.best.backend == "gpu" and isinstance(found.best.coef, on_device.xp.ndarray)

@@ -6,7 +6,7 @@ Importing this package without CuPy works; `probe()` then says what is missing, 
 from __future__ import annotations
 
 from ._columns import prepare_columns, sweep_columns
-from ._cupy import Probe, out_of_memory, probe
+from ._cupy import Probe, out_of_memory, probe, sparse
 from ._cupy import cupy as xp
 from ._products import correlate, predict
 from ._shrink import block_gauges, block_scores, duality_gap, penalty_value, prox
@@ -27,6 +27,7 @@ __all__ = [
     "probe",
     "prox",
     "singular_shrink",
+    "sparse",
     "sweep",
     "sweep_batch",
     "sweep_columns",

@@ -98,6 +98,13 @@ def _missing_libraries() -> str:
     return f"{', '.join(missing)} cannot be loaded by CuPy {cupy.__version__}; {INSTALL}" if missing else ""
 
 
+def sparse() -> Any:
+    """`cupyx.scipy.sparse`, imported when it is first needed."""
+    import cupyx.scipy.sparse
+
+    return cupyx.scipy.sparse
+
+
 def faults() -> tuple[type[BaseException], ...]:
     """Exceptions of a device that fails: out of memory, launches, libraries, compilers."""
     found = [*out_of_memory()]
@@ -106,6 +113,7 @@ def faults() -> tuple[type[BaseException], ...]:
         "driver.CUDADriverError",
         "cublas.CUBLASError",
         "cusolver.CUSOLVERError",
+        "cusparse.CuSparseError",
     )
     for place in (*places, "nvrtc.NVRTCError", "compiler.CompileException"):
         module, name = place.split(".")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import emulated
+from . import emulated, sparse
 from .array import ndarray, unwrap, wrap
 from .device import DEVICE, NULL, CUDADriverError, CUDARuntimeError, Event, OutOfMemoryError, Stream
 
@@ -169,7 +169,7 @@ def _modules() -> dict[str, types.ModuleType]:
         memGetInfo=lambda: (DEVICE.total - DEVICE.live, DEVICE.total),
         getDeviceProperties=lambda _: {"name": b"stand-in"},
     )  # fmt: skip
-    return {m.__name__: m for m in (cupy, linalg, cuda, runtime, memory)}
+    return {m.__name__: m for m in (cupy, linalg, cuda, runtime, memory, *sparse.modules())}
 
 
 _saved: dict[str, types.ModuleType] = {}
@@ -189,7 +189,7 @@ def remove() -> None:
 
 
 def _take() -> dict[str, types.ModuleType]:
-    prefixes = ("cupy", "fastmtl_kernels.gpu")
+    prefixes = ("cupy", "cupyx", "fastmtl_kernels.gpu")
     names = [name for name in sys.modules if any(name == p or name.startswith(p + ".") for p in prefixes)]
     kernels = sys.modules.get("fastmtl_kernels")
     if kernels is not None and hasattr(kernels, "gpu"):
