@@ -331,6 +331,16 @@ def test_an_outer_iteration_reads_four_small_arrays_back(on_device, penalty, for
     _agree(found, fastmtl.fit(X, Y, penalty, backend="cpu"), 1e-6)
 
 
+def test_of_arrays_like_y_two_come_home(on_device, monkeypatch):
+    """Y itself, to be checked, and the dual point of the result."""
+    X, Y = _data(300, 60, 40)
+    there, targets, sizes = on_device.xp.asarray(X), on_device.xp.asarray(Y), []
+    monkeypatch.setattr(DEVICE, "read_back", sizes.append)
+    found = fastmtl.fit(there, targets, L21(0.8))
+    assert found.n_iter >= 1 and sorted(sizes)[-2:] == [Y.nbytes] * 2
+    assert sorted(sizes)[-3] < Y.nbytes / 2
+
+
 def test_x_in_host_memory_is_moved_once(on_device):
     X, Y = _data(400, 30, 2)
     DEVICE.reset()
