@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 import standin
+import test_designs as laws_of_designs
+import test_gpu_designs as designs
 import test_gpu_fit as fits
 import test_gpu_kernels as kernels
 import test_gpu_resident as resident
@@ -110,6 +112,31 @@ def test_other_losses_agree_with_the_cpu(always_there, loss, penalty):
     )
     assert found.backend == "gpu"
     fits._agree(found, wanted, 1e-6)
+
+
+@pytest.mark.parametrize("over", laws_of_designs.OVER)
+@pytest.mark.parametrize("base", designs.BASES)
+def test_designs(real, base, over):
+    made = (
+        laws_of_designs.OVER[over](designs.BASES[base](laws_of_designs.X, real)),
+        laws_of_designs.MEANT[over],
+    )
+    laws_of_designs.test_products(made)
+    laws_of_designs.test_columns(made)
+    laws_of_designs.test_inner_products_of_columns(made, laws_of_designs.WEIGHT)
+    laws_of_designs.test_moments(made, True)
+
+
+@pytest.mark.parametrize("options", fits.OPTIONS)
+@pytest.mark.parametrize("form", ["csc", "csr", "coo", "own"])
+def test_sparse_x(always_there, form, options):
+    fits.test_sparse_x(always_there, form, options)
+
+
+@pytest.mark.parametrize("penalty", ["l21", "l1", "trace"])
+@pytest.mark.parametrize("loss", ["squared", "logistic", "multinomial"])
+def test_tasks_with_an_x_of_their_own(always_there, monkeypatch, loss, penalty):
+    fits.test_tasks_with_an_x_of_their_own(always_there, monkeypatch, loss, penalty, False)
 
 
 @pytest.mark.parametrize("penalty", ["l21", "trace"])

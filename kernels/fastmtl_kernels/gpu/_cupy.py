@@ -83,7 +83,7 @@ def _driver_sentence(status: int, text: str) -> str:
     return f"the CUDA runtime failed ({text}); this CuPy needs CUDA {version}: {INSTALL}"
 
 
-LIBRARIES = {"cublas": "cuBLAS", "cusolver": "cuSOLVER", "nvrtc": "NVRTC"}
+LIBRARIES = {"cublas": "cuBLAS", "cusolver": "cuSOLVER", "cusparse": "cuSPARSE", "nvrtc": "NVRTC"}
 """Parts of CUDA that the kernels need; CuPy loads each at first use, from its own wheels or a CUDA toolkit."""
 
 

@@ -161,7 +161,7 @@ def _modules() -> dict[str, types.ModuleType]:
         runtime=runtime, memory=memory, Device=lambda *_: _Current(), Stream=Stream, Event=Event, __path__=[],
         get_current_stream=lambda: NULL, alloc_pinned_memory=bytearray, is_available=lambda: DEVICE.failure is None,
         OutOfMemoryError=OutOfMemoryError, driver=types.SimpleNamespace(CUDADriverError=CUDADriverError),
-        **{name: types.SimpleNamespace(getVersion=lambda: 13000) for name in ("cublas", "cusolver", "nvrtc")},
+        **{name: types.SimpleNamespace(getVersion=lambda: 13000) for name in ("cublas", "cusolver", "cusparse", "nvrtc")},
     )  # fmt: skip
     memory.OutOfMemoryError = OutOfMemoryError
     runtime.__dict__.update(
