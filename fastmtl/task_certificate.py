@@ -125,7 +125,8 @@ def task_bound(problem: TaskProblem, theta: Array, V: Array, Z: Array | None = N
 
 def task_dual_point(problem: TaskProblem, check: Check) -> Any:
     """The dual point behind a bound in the form of Y: (n, t), or a list with one array a task; zero at gaps."""
-    return problem.design.as_given(np.where(problem.omega > 0.0, check.direction, 0.0))
+    theta = np.asarray(check.direction)
+    return problem.design.as_given(np.where(problem.omega > 0.0, theta, 0.0))
 
 
 def check_point(

@@ -109,3 +109,16 @@ def test_empty_problem():
     shrink = BlockShrink(np.zeros(1, dtype=np.int64), np.empty(0), np.empty(0), np.empty(0), False)
     q = Quadratic(np.empty((1, 0, 0)), np.ones(2), none, none.copy(), none.copy(), 1.0)
     assert cpu.sweep(q, shrink, 1e-9, 10).epochs == 0
+
+
+@pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+def test_a_norm_hardly_above_its_bound_turns_no_sign(kernels):
+    """Where curvatures differ by task the norm of a row is a root, of a few ulps here, and may come out below zero."""
+    rng, t = np.random.default_rng(0), 5
+    for _ in range(300):
+        u = rng.uniform(0.0, 1.0, (1, t))
+        bound = np.linalg.norm(u) * (1.0 - rng.integers(0, 9) * 2.0**-53)
+        one = BlockShrink(np.arange(2), np.zeros(1), np.array([bound]), np.zeros(1), True)
+        q = Quadratic(rng.uniform(1.0, 1e4, (t, 1, 1)), np.ones(t), u, u.copy(), np.zeros((1, t)), 1.0)
+        kernels.sweep(q, one, 0.0, 1)
+        assert (q.coef >= 0.0).all() and np.abs(q.coef).max() <= 1e-14

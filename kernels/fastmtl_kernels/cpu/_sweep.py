@@ -170,7 +170,7 @@ def norm_root(U, rows, curvature, l2, ridge):
         r += step
         if abs(step) <= 1e-14 * r:
             break
-    return r
+    return 0.0 if r < 0.0 else r  # by rounding, where the norm is hardly above l2
 
 
 @jit

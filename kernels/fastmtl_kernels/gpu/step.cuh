@@ -25,7 +25,7 @@ __device__ inline double norm_root(const real *u, const double *bend, index_t ce
         r += step;
         if (!(fabs(step) > 1e-14 * r)) break;
     }
-    return r;
+    return r < 0.0 ? 0.0 : r;  // by rounding, where the norm is hardly above l2
 }
 
 // Minimises 1/2 sum_e bend_t (w_e - coef_e)^2 - <z, w> + penalty of the block over w (rows, tasks).
