@@ -14,7 +14,7 @@ DEPTH = 5
 """Iterates an extrapolation combines."""
 CALL = 4e5
 """Flops of a factorisation in the time that calling a kernel takes."""
-MOST = 5
+MOST = 10
 """Epochs a call of small problems, for which calls are what costs."""
 PATIENCE = 4000
 """Epochs, beside as many as have been useful, without a smaller gap after which what is left is rounding."""
