@@ -59,6 +59,7 @@ def agrees(gpu, penalty, intercept, weights, counted=None):
     rng, rows = np.random.default_rng(1), np.array([2, 4, 9])
     resident = Resident.of(there)
     for coef in (np.zeros((3, 5)), rng.standard_normal((3, 5))):
+        coef = np.abs(coef) if getattr(here.penalty, "positive", False) else coef
         shift = rng.standard_normal(5) * intercept
         wanted = evaluate(here, coef, shift, rows)
         before = 0 if counted is None else counted.read_backs
