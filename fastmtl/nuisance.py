@@ -76,7 +76,7 @@ class Nuisance:
         coef = np.zeros((self.ones + len(self.free), self.problem.n_tasks))
         if self.ones:
             coef[0] = self.problem.null_intercepts
-        return self.fit(coef) if len(self.free) else coef
+        return self.fit(coef) if len(self.free) and self.problem.null_value > 0.0 else coef
 
     def null_fit(self) -> Array:
         """Flat predictions of the fit in which all else is zero."""

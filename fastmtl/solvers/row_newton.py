@@ -49,6 +49,8 @@ def row_newton(quadratic: Quadratic, shrink: BlockShrink) -> Array:
     for _ in range(STEPS):
         if state is None:
             state = _Active(quadratic, shrink, blocks, sizes).at(eta)
+            if np.isinf(state.value):
+                return quadratic.coef.copy()  # rounding has left a Gram matrix indefinite
         Z, size = state.subgradient()
         l2 = shrink.l2[blocks]
         gradient = 0.5 * (l2 - size * size / l2)

@@ -8,6 +8,8 @@ import pytest
 import fastmtl
 from fastmtl.losses import Huber, Multinomial
 from fastmtl.penalties import L21, Group, Penalty, SparseGroup
+from fastmtl.solvers.row_newton import row_newton
+from fastmtl_kernels._interface import BlockShrink, Quadratic
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((21, 8))
@@ -241,3 +243,20 @@ def test_a_dual_point_is_zero_where_a_sample_has_no_weight():
     fit = fastmtl.fit(X, Y, "trace", alpha=1.0, loss="huber", sample_weight=weight, scale="sum")
     empty = (weight[:, None] == 0) | np.isnan(Y)
     assert not fit.dual[empty].any() and np.abs(fit.dual).max() <= 1.35 * (1 + 1e-15)
+
+
+def test_unpenalised_features_where_intercepts_explain_everything():
+    """Counts that are all zero have no best intercept: nothing is to be fitted beside the one that is taken."""
+    X, Y = np.array([[-0.3, 0.8, 0.4, -0.7]]), np.array([[1.0, 0.0]])
+    fit = fastmtl.fit(X, Y, L21(feature_weights=[0.0, 0.5, 0.0, 1.0]), alpha=1.0, loss="poisson")
+    assert fit.status == "optimal" and not fit.coef.any() and fit.certificate.relative_gap == 0.0
+
+
+def test_a_gram_matrix_that_rounding_has_left_indefinite():
+    """Newton on block norms starts from sweeps, and gives them back where no factor exists."""
+    gram = np.array([[[1.0, 1.0], [1.0, 1.0 - 1e-7]]]) * np.ones((2, 1, 1)) * 1e8
+    shrink = BlockShrink(np.arange(3), np.zeros(2), np.ones(2), np.zeros(2), False)
+    W = np.ones((2, 2))
+    linear = np.ones((2, 2))
+    quadratic = Quadratic(gram, np.array([1.0, 2.0]), linear, linear.copy(), W.copy(), 1.0)
+    np.testing.assert_array_equal(row_newton(quadratic, shrink), W)
