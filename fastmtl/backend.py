@@ -24,6 +24,8 @@ WORTH_A_LOOK = 2.0
 """Predicted CPU seconds below which `auto` does not even look for a GPU: importing CuPy alone takes a second."""
 WORTH_A_LOOK_WARM = 0.05
 """The same where CuPy has been imported: what the launches and trips over the bus of any fit take."""
+NOTHING = 1e8
+"""Operations that no machine takes long enough for to look up how fast it is."""
 CALIBRATION_SIZE = 1024
 """Order of the matrices whose product measures a CPU; four times as much measures a device."""
 T = TypeVar("T")
@@ -210,6 +212,8 @@ def _requested(work: Work, on_device: bool) -> Backend:
 
 def _predicted(work: Work) -> Backend:
     """The backend with the smaller predicted time, for an X in host memory."""
+    if work.flops < NOTHING:
+        return _cpu(f"{work.flops:.1g} operations are too few for a GPU")
     constants, cores = _cost.load(), _cost.cores()
     on_cpu, is_warm = constants.cpu_seconds(work, cores), "cupy" in sys.modules
     least = min(WORTH_A_LOOK, WORTH_A_LOOK_WARM) if is_warm else WORTH_A_LOOK

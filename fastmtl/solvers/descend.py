@@ -12,9 +12,9 @@ from .second_order import finish_cost
 
 DEPTH = 5
 """Iterates an extrapolation combines."""
-CALL = 4e5
+CALL = 1.2e6
 """Flops of a factorisation in the time that calling a kernel takes."""
-MOST = 10
+MOST = 16
 """Epochs a call of small problems, for which calls are what costs."""
 PATIENCE = 4000
 """Epochs, beside as many as have been useful, without a smaller gap after which what is left is rounding."""

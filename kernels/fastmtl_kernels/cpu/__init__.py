@@ -137,8 +137,11 @@ def sweep(quadratic: Quadratic, shrink: BlockShrink, tol: float, max_epochs: int
 
 def _sweep_by_task(quadratic: Quadratic, shrink: BlockShrink, tol: float, max_epochs: int) -> Descent:
     gram, scale, linear, gradient, coef, constant = quadratic
-    t, widest = coef.shape[1], int(np.diff(shrink.ptr).max())
-    curvature = np.stack([block_curvature(G, shrink.ptr) for G in gram])
+    t = coef.shape[1]
+    widest = 1 if len(shrink.ptr) == len(coef) + 1 else int(np.diff(shrink.ptr).max())
+    curvature = block_curvature(gram[0], shrink.ptr)[None]
+    if len(gram) > 1:
+        curvature = np.stack([block_curvature(G, shrink.ptr) for G in gram])
     W, Z = np.asfortranarray(coef), np.asfortranarray(gradient)
     work = np.empty((3, widest, t))
     gap, epochs = _sweep.sweep_tasks(
