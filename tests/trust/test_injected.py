@@ -98,6 +98,7 @@ def test_a_bad_extrapolation_is_turned_down(monkeypatch):
         return taken
 
     monkeypatch.setattr(descend, "extrapolate", wild)
+    monkeypatch.setattr(descend, "MOST", 1)  # epochs a call, so that it comes to extrapolations
     monkeypatch.setattr(descend, "finish_cost", lambda shrink: lambda *_: np.inf)
     result = fit(max_iter=100)
     check_honest(result, must_converge=True)
@@ -118,6 +119,7 @@ def test_an_extrapolation_past_the_door(monkeypatch, consistent):
         return True
 
     monkeypatch.setattr(descend, "extrapolate", forced)
+    monkeypatch.setattr(descend, "MOST", 1)  # epochs a call, so that it comes to extrapolations
     monkeypatch.setattr(descend, "finish_cost", lambda shrink: lambda *_: np.inf)
     check_honest(fit(max_iter=200), must_converge=consistent)
 
