@@ -63,10 +63,9 @@ PARTS = {
 }  # fmt: skip
 
 WIDE = (
-    "tests/test_fit.py", "tests/test_fit_losses.py", "tests/test_path.py", "tests/test_tasks.py", "tests/test_result.py",
-    "tests/test_trace.py", "tests/test_trace_core.py", "tests/test_trace_weights.py", "tests/test_second_order.py",
-    "tests/kernels", f"{TRUST}_golden.py", f"{TRUST}_null_fit.py", f"{TRUST}_found.py", f"{TRUST}_injected.py",
-    f"{TRUST}_tiny_strengths.py", f"{TRUST}_interpolation.py", f"{TRUST}_laws.py", f"{TRUST}_nasty_inputs.py",
+    "tests/test_fit_losses.py", "tests/test_path.py", "tests/test_second_order.py", "tests/test_trace_weights.py",
+    f"{TRUST}_golden.py", f"{TRUST}_interpolation.py", f"{TRUST}_injected.py", f"{TRUST}_null_fit.py", f"{TRUST}_found.py",
+    "tests/test_trace_core.py", "tests/test_trace.py", "tests/test_fit.py", "tests/test_tasks.py",
 )  # fmt: skip
 """What judges a mutant that the files of its part let pass, in some minutes."""
 
@@ -156,8 +155,8 @@ def sample(part: Part, count: int, seed: int) -> list[Mutant]:
 def judge(tests: tuple[str, ...], tree: Path, limit: float, *, jit: bool) -> bool:
     """Whether some tests pass in a tree; False as well beyond the limit (seconds)."""
     environment = {
-        **os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_DISABLE_JIT": str(int(not jit)),
-        "FASTMTL_KERNEL_EXAMPLES": "10", "FASTMTL_EXAMPLES": "20", "NUMBA_CACHE_DIR": str(tree / "compiled"),
+        "NUMBA_CACHE_DIR": str(tree / "compiled"), **os.environ, "NUMBA_DISABLE_JIT": str(int(not jit)),
+        "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "FASTMTL_KERNEL_EXAMPLES": "10",
         "PYTHONPATH": f"{tree}{os.pathsep}{tree / 'kernels'}",
     }  # fmt: skip
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
