@@ -65,9 +65,9 @@ class GramForm:
         """Flops to set up a second-order step."""
         return 0.0
 
-    def second_order(self) -> Array:
+    def second_order(self, tol: float) -> Array:
         """W after a second-order finish on the blocks that are active now."""
-        return finish(self.quadratic, self.shrink)
+        return finish(self.quadratic, self.shrink, tol)
 
     def state(self) -> tuple[Array, Array]:
         """Copies of W and of what follows it affinely."""
@@ -147,7 +147,7 @@ class ResidualForm:
         n, t = self.residual.shape
         return 2.0 * n * active * (active + t)
 
-    def second_order(self) -> Array:
+    def second_order(self, tol: float) -> Array:
         """W after a second-order finish on the blocks that are active now."""
         ptr = self.shrink.ptr
         used = np.logical_or.reduceat(self.coef.any(axis=1), ptr[:-1])
@@ -163,7 +163,7 @@ class ResidualForm:
             gram[None], np.ones(coef.shape[1]), linear, linear - gram @ coef, coef, self.constant
         )
         out = np.zeros_like(self.coef)
-        out[rows] = finish(quadratic, shrink)
+        out[rows] = finish(quadratic, shrink, tol)
         return out
 
     def _shifted(self, gradient: Array, linear_dot_coef: float) -> float:

@@ -61,7 +61,7 @@ def descend(
         if form.has_second_order:
             spent += CALL + (form.epochs - before) * form.epoch_cost(active)
             if spent > wait * (cost(form.coef, active) + form.active_cost(active)):
-                coef = form.second_order()
+                coef = form.second_order(tol)
                 form.restore(coef, form.follow(coef))
                 history = [form.state()]
                 spent, wait = 0.0, 2.0 * wait

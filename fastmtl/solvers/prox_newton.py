@@ -157,7 +157,7 @@ def _sweep(
         if done.gap <= target or left <= 0 or late():
             return
         if np.isfinite(cost(quadratic.coef, int(np.count_nonzero(quadratic.coef.any(axis=1))))):
-            quadratic.coef[...] = finish(quadratic, shrink)
+            quadratic.coef[...] = finish(quadratic, shrink, target)
             curved = np.matmul(quadratic.gram, quadratic.coef.T[:, :, None])[:, :, 0].T
             quadratic.gradient[...] = quadratic.linear - quadratic.scale * curved
         epochs *= 2
@@ -206,7 +206,7 @@ class Model:
         linear = -gradient[bare:] - np.einsum("tfs,ft->st", cross, shift)
         W = point.coef[bare:]
         curved = np.matmul(gram, W.T[:, :, None])[:, :, 0].T
-        ratio = np.divide(pull, weight, out=np.zeros_like(pull), where=weight > 0)
+        ratio = np.where(weight > 0, pull, 0.0) / np.where(weight > 0, weight, 1.0)
         square = float(pull @ ratio) - float(np.vdot(down, shift))
         constant = 0.5 * max(square, 0.0) + float(np.vdot(W, linear)) + 0.5 * float(np.vdot(W, curved))
         quadratic = Quadratic(

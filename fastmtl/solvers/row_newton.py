@@ -11,6 +11,7 @@ convex in one variable a block whatever the number of tasks. With `Z = W l2 / et
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from .._arrays import Array
 LARGEST = 2000
 """Active rows beyond which a cubic step no longer competes with sweeps."""
 STEPS = 20
+LAST = 0.02
+"""Twice the share of the tolerance that the last step may promise: what it leaves is of a smaller order."""
 STEP = 8e5
 """Flops of a factorisation in the time that a step takes however small it is."""
 
@@ -36,74 +39,59 @@ def newton_cost(active: int, t: int) -> float:
     return 6.0 * (STEP + 2.0 * active**3 + 4.0 * active * active * t) if 0 < active <= LARGEST else np.inf
 
 
-def row_newton(quadratic: Quadratic, shrink: BlockShrink) -> Array:
+def row_newton(quadratic: Quadratic, shrink: BlockShrink, tol: float = 0.0) -> Array:
     """Coefficients (s, t) that minimise the compact problem over the blocks active now, some of them dropped.
 
-    The Newton loop ends when every `|Z_b|` equals `l2_b` to 1e-10, or when a step no longer descends.
+    The Newton loop ends with a step that promises a hundredth of `tol` (absolute) at most, when every `|Z_b|` equals `l2_b` to
+    1e-10, or when a step no longer descends.
     """
     out = np.zeros_like(quadratic.coef)
-    sizes = np.diff(shrink.ptr)
     norms = np.sqrt(np.add.reduceat(np.einsum("ij,ij->i", quadratic.coef, quadratic.coef), shrink.ptr[:-1]))
     blocks = np.flatnonzero(norms > 0)
-    eta, state, gradient = norms[blocks], None, np.empty(0)
+    if not len(blocks):
+        return out
+    state = _Active(quadratic, shrink, blocks).at(norms[blocks])
+    if np.isinf(state.value):
+        return quadratic.coef.copy()  # rounding has left a Gram matrix indefinite
     for _ in range(STEPS):
-        if state is None:
-            state = _Active(quadratic, shrink, blocks, sizes).at(eta)
-            if np.isinf(state.value):
-                return quadratic.coef.copy()  # rounding has left a Gram matrix indefinite
         Z, size = state.subgradient()
-        l2 = shrink.l2[blocks]
-        gradient = 0.5 * (l2 - size * size / l2)
-        if np.abs(size - l2).max(initial=0.0) <= 1e-10 * l2.max(initial=0.0):
+        gradient = 0.5 * (state.l2 - size * size / state.l2)
+        if np.abs(size - state.l2).max() <= 1e-10 * state.l2.max():
             break
-        direction = state.newton_direction(Z, l2, gradient)
-        if direction is None:
+        direction = state.newton_direction(Z, gradient)
+        found = None if direction is None else _line_search(state, gradient, direction)
+        if direction is None or found is None:
             break
-        found = _line_search(quadratic, shrink, blocks, sizes, eta, state, gradient, direction)
-        if found is None:
+        state = found
+        if -float(gradient @ direction) <= LAST * tol:
             break
-        blocks, eta, state = found
-        if not len(blocks):
-            break
-    if state is not None and len(blocks):
-        out[state.rows] = state.W
+    out[state.rows] = state.W
     return out
 
 
-def _line_search(
-    quadratic: Quadratic,
-    shrink: BlockShrink,
-    blocks: Array,
-    sizes: Array,
-    eta: Array,
-    state: _Active,
-    gradient: Array,
-    direction: Array,
-) -> tuple[Array, Array, _Active] | None:
+def _line_search(state: _Active, gradient: Array, direction: Array) -> _Active | None:
     """Backtrack along the projected step; blocks that reach zero are dropped."""
-    step = 1.0
+    eta, step = state.eta, 1.0
     for _ in range(20):
         trial = np.maximum(eta + step * direction, 0.0)
         keep = trial > 1e-13 * eta.max()
-        if not keep.any():
-            step *= 0.5
-            continue
-        new = _Active(quadratic, shrink, blocks[keep], sizes).at(trial[keep])
-        if new.value <= state.value + 1e-4 * float(gradient @ (trial - eta)) + 1e-15 * abs(state.value):
-            return blocks[keep], trial[keep], new
         step *= 0.5
+        if keep.any():
+            new = state.kept(keep).at(trial[keep])
+            slope = float(gradient @ (trial - eta))
+            if new.value <= state.value + 1e-4 * slope + 1e-15 * abs(state.value):
+                return new
     return None
 
 
 class _Active:
     """The restricted problem on some blocks, factored at given norms."""
 
-    def __init__(self, quadratic: Quadratic, shrink: BlockShrink, blocks: Array, sizes: Array) -> None:
+    def __init__(self, quadratic: Quadratic, shrink: BlockShrink, blocks: Array) -> None:
         self.rows = blocks
         if len(shrink.l2) < len(shrink.l1):
             self.rows = np.concatenate([np.arange(shrink.ptr[b], shrink.ptr[b + 1]) for b in blocks])
-        self.sizes = sizes[blocks]
-        self.starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
+        self._lay_out(np.diff(shrink.ptr)[blocks])
         ridge = np.repeat(shrink.ridge[blocks], self.sizes)
         self.systems: list[tuple[Array, slice]] = []
         for scale, gram, columns in _systems(quadratic):
@@ -115,11 +103,25 @@ class _Active:
         self.l2 = shrink.l2[blocks]
         self.constant = quadratic.constant
 
+    def _lay_out(self, sizes: Array) -> None:
+        self.sizes = sizes
+        self.starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+
+    def kept(self, keep: Array) -> _Active:
+        """The problem on the blocks marked in `keep`, yet to be factored."""
+        new = copy(self)
+        if not keep.all():
+            rows = np.repeat(keep, self.sizes)
+            new._lay_out(self.sizes[keep])
+            new.systems = [(G[np.ix_(rows, rows)], columns) for G, columns in self.systems]
+            new.rows, new.Q, new.l2 = self.rows[rows], self.Q[rows], self.l2[keep]
+        return new
+
     def at(self, eta: Array) -> _Active:
         """Factor `I + D^(1/2) G D^(1/2)` with D = diag(eta / l2)."""
         lapack = _lapack()
 
-        self.root = np.repeat(np.sqrt(eta / self.l2), self.sizes)
+        self.eta, self.root = eta, np.repeat(np.sqrt(eta / self.l2), self.sizes)
         self.W, self.factors = np.zeros_like(self.Q), []
         for G, columns in self.systems:
             B = self.root[:, None] * G * self.root
@@ -139,7 +141,7 @@ class _Active:
         Z = self.W / (self.root**2)[:, None]
         return Z, np.sqrt(np.add.reduceat(np.einsum("ij,ij->i", Z, Z), self.starts))
 
-    def newton_direction(self, Z: Array, l2: Array, gradient: Array) -> Array | None:
+    def newton_direction(self, Z: Array, gradient: Array) -> Array | None:
         """Solve the Newton system; None when it cannot be factored. The factors are used up."""
         lapack = _lapack()
 
@@ -158,8 +160,8 @@ class _Active:
         if len(self.starts) < len(H):
             H = np.tril(H) + np.tril(H, -1).T
             H = np.add.reduceat(np.add.reduceat(H, self.starts, axis=0), self.starts, axis=1)
-        H /= l2[:, None]
-        H /= l2
+        H /= self.l2[:, None]
+        H /= self.l2
         for shift in (1e-10, 1e-6):
             shifted = H.copy()
             _diagonal(shifted)[...] *= 1.0 + shift

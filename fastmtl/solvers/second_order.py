@@ -11,9 +11,9 @@ from .row_newton import newton_applies, newton_cost, row_newton
 from .support_newton import support_cost, support_newton
 
 
-def finish(quadratic: Quadratic, shrink: BlockShrink) -> Array:
-    """Coefficients (s, t) after Newton's method on what is not zero now."""
-    return (row_newton if newton_applies(shrink) else support_newton)(quadratic, shrink)
+def finish(quadratic: Quadratic, shrink: BlockShrink, tol: float = 0.0) -> Array:
+    """Coefficients (s, t) after Newton's method on what is not zero now, to a small share of `tol` (absolute)."""
+    return (row_newton if newton_applies(shrink) else support_newton)(quadratic, shrink, tol)
 
 
 def finish_cost(shrink: BlockShrink) -> Callable[[Array, int], float]:

@@ -11,6 +11,7 @@ import numpy as np
 from fastmtl_kernels._interface import BlockShrink, Quadratic
 
 from .._arrays import Array
+from .row_newton import LAST
 
 LARGEST = 1200
 """Entries beyond which a cubic step no longer competes with sweeps."""
@@ -31,19 +32,19 @@ def support_cost(coef: Array, shrink: BlockShrink) -> float:
     return 6.0 * float((STEP + sizes.astype(float) ** 3).sum())
 
 
-def support_newton(quadratic: Quadratic, shrink: BlockShrink) -> Array:
+def support_newton(quadratic: Quadratic, shrink: BlockShrink, tol: float = 0.0) -> Array:
     """Coefficients (s, t) that minimise the compact problem over the entries that are not zero now, some of them dropped.
 
-    Without block norms every column is a problem of its own. Newton's method ends when the gradient is rounding, or when a
-    step no longer descends.
+    Without block norms every column is a problem of its own. Newton's method ends with a whole step that promises a hundredth of
+    `tol` (absolute) at most, when the gradient is rounding, or when a step no longer descends.
     """
     W = quadratic.coef.copy()
     rows, cols = np.nonzero(W)
     if shrink.l2.any():
-        _Entries(quadratic, shrink, rows, cols).minimise(W)
+        _Entries(quadratic, shrink, rows, cols).minimise(W, LAST * tol)
     else:
         for c in np.unique(cols):
-            _Entries(quadratic, shrink, rows[cols == c], cols[cols == c]).minimise(W)
+            _Entries(quadratic, shrink, rows[cols == c], cols[cols == c]).minimise(W, LAST * tol / W.shape[1])
     return W
 
 
@@ -64,11 +65,11 @@ class _Entries:
         self.linear = quadratic.linear[rows, cols] - shrink.l1[rows] * self.sign
         self.block, self.l2 = block, shrink.l2[block]
 
-    def minimise(self, W: Array) -> None:
+    def minimise(self, W: Array, enough: float) -> None:
         """Write the minimiser into W."""
         W[self.rows, self.cols] = 0.0
         for _ in range(STEPS):
-            if not self._step():
+            if not self._step(enough):
                 break
         W[self.rows, self.cols] = self.w
 
@@ -82,8 +83,11 @@ class _Entries:
         shares = np.divide(w * w, norms, out=np.zeros_like(w), where=norms > 0)
         return 0.5 * float(w @ (self.H @ w)) - float(self.linear @ w) + float(self.l2 @ shares)
 
-    def _step(self) -> bool:
-        """One step, at most to where the first entry reaches zero, which is dropped; False at the end."""
+    def _step(self, enough: float) -> bool:
+        """One step, at most to where the first entry reaches zero, which is dropped; False at the end.
+
+        The end is a whole step along which the objective falls with a slope of `enough` at most.
+        """
         if not len(self.w):
             return False
         pull = self.l2 / self._norms(self.w)
@@ -111,7 +115,7 @@ class _Entries:
         self.w = w
         if not kept.all():
             self._keep(kept)
-        return moved
+        return moved and not (step == 1.0 and -slope <= enough)
 
     def _direction(self, pull: Array, gradient: Array) -> Array | None:
         """The Newton direction; along directions without curvature it is long, and ends where an entry reaches zero."""
