@@ -128,7 +128,7 @@ def check_scores(problem: Problem | TaskProblem, scores: Array) -> None:
 
 
 def _check_squares(name: str, A: Array) -> None:
-    peak = float(np.abs(A).max(initial=0.0))
+    peak = float(np.abs(A).max()) if A.size else 0.0
     if 0.0 < peak < LEAST:
         raise ValueError(
             f"the largest value of {name} is {peak:.1g}, whose square float64 does not hold; scale X or Y up"

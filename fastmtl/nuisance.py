@@ -67,7 +67,7 @@ class Nuisance:
     def predict(self, coef: Array) -> Array:
         """What parameters (f, t) contribute to the flat predictions."""
         spread = self.problem.design.spread
-        Z = spread(coef[0]) if self.ones else np.zeros(self.problem.design.shape[0])
+        Z = spread(coef[0] if self.ones else np.zeros(self.problem.n_tasks))
         return Z + self.design.predict(coef[self.ones :]) if len(self.free) else Z
 
     @cached_property

@@ -40,7 +40,7 @@ def evaluate_task(
 ) -> TaskCheck:
     """Certify coefficients (p, t) and intercepts (t,) against the data; `candidate` (N,) is another dual point to try."""
     coef = np.asarray(coef, dtype=np.float64)
-    fitted = problem.design.predict(coef) if coef.any() else np.zeros(problem.design.shape[0])
+    fitted = problem.design.predict(coef) if coef.any() else problem.design.spread(np.zeros(problem.n_tasks))
     return evaluate_fitted(problem, coef, np.asarray(intercept, dtype=np.float64), fitted, candidate)
 
 
@@ -123,9 +123,8 @@ def task_bound(problem: TaskProblem, theta: Array, V: Array, Z: Array | None = N
     return best, scale
 
 
-def task_dual_point(problem: TaskProblem, check: Check) -> Any:
-    """The dual point behind a bound in the form of Y: (n, t), or a list with one array a task; zero at gaps."""
-    theta = np.asarray(check.direction)
+def task_dual_point(problem: TaskProblem, theta: Any) -> Any:
+    """The direction (N,) of a check in the form of Y: (n, t), or a list with one array a task; zero at gaps."""
     return problem.design.as_given(np.where(problem.omega > 0.0, theta, 0.0))
 
 

@@ -139,7 +139,7 @@ class TaskProblem:
             yield part, *(part.view(A) for A in (self.y, *arrays))
 
     def _map(self, method: str, A: Array) -> Array:
-        out = np.empty(self.design.shape[0])
+        out = np.empty_like(A)
         for part, y, a in self._views(A):
             out[part.entries] = np.ravel(getattr(part.loss, method)(y, a), order="F")
         return out
@@ -198,7 +198,7 @@ class TaskProblem:
     @cached_property
     def null_intercepts(self) -> Array:
         """Intercepts of the null fit."""
-        return self.best_intercepts(np.zeros(self.design.shape[0]))
+        return self.best_intercepts(self.design.spread(np.zeros(self.n_tasks)))
 
     @cached_property
     def null_value(self) -> float:
@@ -231,7 +231,7 @@ class TaskProblem:
                     int(self.design.ptr[first]) - entries.start, int(self.design.ptr[last]) - entries.start
                 )
                 parts.append(Part(part.loss, slice(first - low, last - low), bounds))
-        return TaskProblem(
+        out = TaskProblem(
             self.design.part(features, low, high),
             tuple(parts),
             self.y[entries],
@@ -241,3 +241,7 @@ class TaskProblem:
             None if self.offset is None else self.offset[entries],
             is_joint,
         )
+        for name in ("weight", "unbounded", "null_intercepts"):
+            if name in self.__dict__:
+                out.__dict__[name] = self.__dict__[name][low:high]
+        return out

@@ -4,6 +4,7 @@ from ._base import Design
 from .dense import DenseDesign
 from .device import DeviceDesign
 from .per_task import OwnDesigns, SharedDesign, TaskDesign
+from .resident_tasks import ResidentTasks
 from .scaled import ScaledDesign
 from .sparse import SparseDesign
 from .sparse_device import SparseDeviceDesign, on_the_device
@@ -13,6 +14,7 @@ __all__ = [
     "Design",
     "DeviceDesign",
     "OwnDesigns",
+    "ResidentTasks",
     "ScaledDesign",
     "SharedDesign",
     "SparseDesign",

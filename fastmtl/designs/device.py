@@ -108,6 +108,19 @@ class DeviceDesign(Design):
             out += (A if weight is None else A * weight[part]).T @ B
         return out.get()
 
+    def gathered(self, cols: Any) -> Any:
+        """Some columns (n, s) in float64 on the device; `cols` is a slice or host indices."""
+        return self._block(slice(None), cols)
+
+    def grams_there(self, weights: Any) -> Any:
+        """`X' diag(weights_c) X` (t, p, p) of and as float64 arrays on the device, for weights (t, n)."""
+        out = self._xp.zeros((len(weights), self.p, self.p))
+        for part in self._parts(self.n, 2 * self.p):
+            block = self._block(part, slice(None))
+            for c in range(len(weights)):
+                out[c] += (block * weights[c, part][:, None]).T @ block
+        return out
+
     def part(self, cols: Array) -> Design:
         return DenseDesign(self.take(cols).T)
 

@@ -81,6 +81,10 @@ class TaskDesign(ABC):
     def as_given(self, A: Array) -> Any:
         """A flat array in the form that Y has for this design: (n, t), or a list with one array a task."""
 
+    def home(self, A: Any) -> Array:
+        """A flat array in host memory."""
+        return A
+
     def sums(self, A: Array) -> Array:
         """Sum of A (N,) over every column (t,)."""
         sizes = np.diff(self.ptr)

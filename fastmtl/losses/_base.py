@@ -65,7 +65,7 @@ class Loss(ABC):
     def hessian(self, y: Array, z: Array) -> Array:
         """Second derivative in z of every entry, or an upper bound of it."""
         if np.isfinite(self.curvature):
-            return np.full(np.shape(z), self.curvature)
+            return np.full_like(z, self.curvature, dtype=np.float64)
         step = EPS ** (1 / 3) * np.maximum(1.0, np.abs(z))
         return np.maximum((self.gradient(y, z + step) - self.gradient(y, z - step)) / (2 * step), 0.0)
 

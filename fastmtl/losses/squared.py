@@ -45,7 +45,7 @@ class Squared(Loss):
         return z - y
 
     def hessian(self, y: Array, z: Array) -> Array:
-        return np.ones(np.shape(z))
+        return np.ones_like(z, dtype=np.float64)
 
     def conjugate(self, y: Array, u: Array) -> Array:
         return u * (0.5 * u + y)

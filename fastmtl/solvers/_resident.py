@@ -1,16 +1,23 @@
-"""The certificate of an iterate whose residual and scores stay on a device: sums and block norms are enough for it."""
+"""Runs whose large arrays stay on a device: sums, block norms and Gram matrices are enough for certificates and descents."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .._arrays import Array
 from ..certificate import Check, assemble, penalty_value, scaled_bound
+from ..designs import ResidentTasks
 from ..designs.resident import Residuals
+from ..losses import Huber, Logistic, Poisson, Squared
 from ..penalties._block import BlockPenalty
 from ..problem import Problem
+from ..task_problem import TaskProblem
+
+ELEMENTWISE = (Squared, Huber, Logistic, Poisson)
+"""Losses whose formulas any array library evaluates entry by entry."""
 
 
 class Resident:
@@ -53,3 +60,23 @@ class Resident:
             problem, loss + penalty_value(problem, coef, rows), bound, is_zero=not coef.any()
         )
         return Check(certificate, scores, None, direction, bound, loss, norms)
+
+
+def where_x_is(problem: TaskProblem) -> TaskProblem:
+    """The same problem with targets, weights and predictions where X is; itself where that is at home.
+
+    Joint losses, those of the user's own and unpenalised features are worked out at home.
+    """
+    design = ResidentTasks.of(problem.design)
+    if (
+        design is None
+        or len(problem.free)
+        or any(type(part.loss) not in ELEMENTWISE for part in problem.parts)
+    ):
+        return problem
+    offset = None if problem.offset is None else design.up(problem.offset)
+    moved = replace(
+        problem, design=design, y=design.up(problem.y), omega=design.up(problem.omega), offset=offset
+    )
+    moved.__dict__.update({name: getattr(problem, name) for name in problem.DATA_ONLY})
+    return moved

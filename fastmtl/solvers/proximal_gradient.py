@@ -269,7 +269,7 @@ class _Run:
         assert self.best is not None
         problem, (check, coef, intercept) = self.problem, self.best
         if isinstance(problem, TaskProblem):
-            dual = lambda: task_dual_point(problem, check)  # noqa: E731
+            dual = lambda: task_dual_point(problem, check.direction)  # noqa: E731
         else:
             dual = lambda: dual_point(problem, check)  # noqa: E731
         return Outcome(coef, intercept, check.certificate, status, self.iteration, dual)

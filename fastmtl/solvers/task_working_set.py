@@ -20,6 +20,7 @@ from ..penalties import Penalty, restrict
 from ..task_certificate import TaskCheck, evaluate_task, task_dual_point
 from ..task_problem import EPS, TaskProblem
 from ._base import INNER_SHARE, STALL_ROUNDS, InterruptedRun, Outcome, Settings, leaves_zero, verdict
+from ._resident import where_x_is
 from .prox_newton import has_small_grams, prox_newton
 from .proximal_gradient import accelerated
 
@@ -80,7 +81,7 @@ class _Run:
     """One run: the iterate, and the blocks that each set of coupled columns works on."""
 
     def __init__(self, settings: Settings, problem: TaskProblem, start: tuple[Array, Array] | None) -> None:
-        self.settings, self.problem = settings, problem
+        self.settings, self.given, self.problem = settings, problem, where_x_is(problem)
         p = problem.design.p
         self.form: Any = problem.penalty.lower(p)
         if self.form is not None:
@@ -161,7 +162,8 @@ class _Run:
     def _outcome(self, check: Check, status: Status) -> Outcome:
         dtype: Any = self.problem.design.dtype
         coef, intercept = self.coef.astype(dtype), self.intercept.astype(dtype)
-        dual = lambda: task_dual_point(self.problem, check)  # noqa: E731
+        home = self.problem.design.home
+        dual = lambda: task_dual_point(self.given, home(check.direction))  # noqa: E731
         return Outcome(coef, intercept, check.certificate, status, self.iteration, dual)
 
     def _descend(self, check: TaskCheck, tol: float, rough: float, must_leave: bool) -> bool:

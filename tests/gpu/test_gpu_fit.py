@@ -117,7 +117,7 @@ def test_losses_in_every_setting_agree_with_the_cpu(on_device, loss, options):
         "huber": (Y, loss),
         "logistic": (labels, loss),
         "poisson": (np.round(np.exp(Y / 3.0)), loss),
-        "multinomial": (np.digitize(Y[:, 0], [-1.0, 1.0]), loss),
+        "multinomial": (np.digitize(Y[::-1, 0], [-1.0, 1.0]), loss),
         "mixed": (columns, ["huber", "logistic", "poisson"]),
     }[loss]
     extra = {"penalty": "l21", "alpha": 0.05, **OWN_OPTIONS[options]}
@@ -370,6 +370,20 @@ def test_an_outer_iteration_reads_four_small_arrays_back(on_device, penalty, for
     assert all(after - before <= 4 + gathers for before, after in itertools.pairwise(counts[1:]))
     assert seen[-1][1] < min(Y.nbytes, 8 * 600 * 40)
     _agree(found, fastmtl.fit(X, Y, penalty, backend="cpu"), 1e-6)
+
+
+@pytest.mark.parametrize("loss", ["squared", "huber", "logistic", "poisson"])
+def test_predictions_gradients_and_curvature_stay_on_the_device(on_device, monkeypatch, loss):
+    """Under any loss (the squared one with weights by task) what comes home is of the size of W or of Gram matrices."""
+    X, Y = _data(600, 30, 40)
+    Y = {"logistic": (Y > 0) * 1.0, "poisson": np.round(np.exp(Y / 10.0))}.get(loss, Y)
+    there, sizes = on_device.xp.asarray(X), []
+    alpha = 0.2 * fastmtl.alpha_max(X, Y, loss=loss)
+    monkeypatch.setattr(DEVICE, "read_back", sizes.append)
+    found = fastmtl.fit(there, Y, "l21", alpha=alpha, loss=loss, task_weight=np.linspace(1.0, 2.0, 40))
+    assert found.n_iter >= 1 and 0 < found.n_active < 20
+    assert max(sizes) == Y.nbytes and sizes.count(Y.nbytes) == 1, "the dual point of the result"
+    assert sorted(sizes)[-2] < Y.nbytes / 10
 
 
 def test_of_arrays_like_y_two_come_home(on_device, monkeypatch):

@@ -23,6 +23,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "host scores": {"penalty": L1(0.1, l1_ratio=0.5)},
     "trace": {"penalty": "trace", "alpha": 0.3},
     "logistic": {"alpha": 0.05, "loss": "logistic"},
+    "poisson entries": {"penalty": "l1", "alpha": 0.05, "loss": "poisson"},
+    "weights by task": {"alpha": 0.1, "task_weight": [1.0, 2.0, 1.0]},
     "huber trace": {"penalty": "trace", "alpha": 0.3, "loss": "huber"},
     "path": {"n_alphas": 3, "eps": 0.2},
     "path of traces": {"penalty": "trace", "n_alphas": 2, "eps": 0.5},
@@ -54,7 +56,11 @@ def fits(eager, monkeypatch):
             DEVICE.reset()
             given = eager.xp.asarray(X) if given is X else eager.sparse().csr_matrix(given)
         targets = (
-            (Y > 0) * 1.0 if keywords.get("loss") == "logistic" else Y[:, 0] if "task" in keywords else Y
+            (Y > 0) * 1.0
+            if keywords.get("loss") in ("logistic", "poisson")
+            else Y[:, 0]
+            if "task" in keywords
+            else Y
         )
         DEVICE.reset()
         if fault is not None:

@@ -146,7 +146,7 @@ class WeightedSpectral:
         candidate = np.ravel(reduction.dual_point(residual, found.bound), order="F")
         check = evaluate_task(problem, coef, intercept, candidate)
         status = verdict(check.certificate, self.settings.tol, float(np.finfo(dtype).eps))
-        dual = lambda: task_dual_point(problem, check)  # noqa: E731
+        dual = lambda: task_dual_point(problem, check.direction)  # noqa: E731
         return Outcome(
             coef,
             intercept,
@@ -164,5 +164,5 @@ class WeightedSpectral:
             problem.null_intercepts.astype(dtype),
         )
         check = evaluate_task(problem, coef, intercept)
-        dual = lambda: task_dual_point(problem, check)  # noqa: E731
+        dual = lambda: task_dual_point(problem, check.direction)  # noqa: E731
         return Outcome(coef, intercept, check.certificate, Status.INTERRUPTED, 0, dual)

@@ -111,11 +111,15 @@ class ndarray:
             return value
 
         def method(*args: Any, **kwargs: Any) -> Any:
+            if NEVER & kwargs.keys():
+                raise TypeError(f"{name}() got an unexpected keyword argument among {sorted(kwargs)}")
             return wrap(value(*unwrap(args), **unwrap(kwargs)), self, *args, *kwargs.values())
 
         return method
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if NEVER & kwargs.keys():
+            raise TypeError(f"{ufunc.__name__}: wrong arguments {sorted(kwargs)}")
         outputs = kwargs.get("out") or ()
         _refuse_host((*inputs, *outputs))
         result = getattr(ufunc, method)(*unwrap(inputs), **unwrap(kwargs))
@@ -126,6 +130,8 @@ class ndarray:
         return wrap(function(*unwrap(args), **unwrap(kwargs)), *args, *kwargs.values())
 
 
+NEVER = {"where", "initial"}
+"""Arguments of NumPy's ufuncs and reductions that CuPy's have not."""
 FORBIDDEN = {"newbyteorder", "byteswap", "setflags", "ctypes"}
 
 
