@@ -53,6 +53,8 @@ class DropIn(RegressorMixin, LinearEstimator):
         if not is_ridge or not isinstance(X, np.ndarray) or min(X.shape) > LARGEST_FACTOR:
             return None
         weights = self._weights(sample_weight, y)
+        if weights is not None and weights.ndim == 2:
+            return None  # a system for every task
         total = len(y) if weights is None else weights.sum()
         model = Ridge(alpha=self.alpha * total, fit_intercept=self.fit_intercept).fit(X, y, weights)
         return np.atleast_2d(model.coef_).T
@@ -137,7 +139,8 @@ class MultiTaskElasticNet(DropIn):
     def _fitted(self, X: Any, y: np.ndarray, sample_weight: Any, start: Any = None) -> Any:
         weights = self._weights(sample_weight, y)
         weights = np.ones((len(y), 1)) if weights is None else weights.reshape(len(y), -1)
-        share = weights / weights.sum(axis=0)
+        total = weights.sum(axis=0)
+        share = weights / np.where(total > 0, total, 1.0)
         centre = (share * y).sum(axis=0) if self.fit_intercept else 0.0
         self.eps_ = self.tol * len(y) * float((share * (y - centre) ** 2).sum())
         return super()._fitted(X, y, sample_weight, start)

@@ -376,6 +376,25 @@ def test_vector_for_a_matrix_is_refused(data):
         ours.MultiTaskElasticNet().fit(X, Y[:, 0])
 
 
+def test_ridge_with_weights_by_task():
+    """The closed form of ridge regression, which takes one weight a sample, was asked for all the same."""
+    X, Y = yes_or_no()
+    weights = np.random.default_rng(3).uniform(0.5, 2.0, Y.shape)
+    model = ours.MultiTaskElasticNet(0.1, l1_ratio=0.0, tol=1e-10).fit(X, Y, weights)
+    alone = ours.MultiTaskElasticNet(0.1, l1_ratio=0.0).fit(X, Y[:, :1], weights[:, 0])
+    np.testing.assert_allclose(model.coef_[:1], alone.coef_, atol=1e-4)
+
+
+def test_task_without_weight():
+    """The bound `eps_` was NaN, with a warning from NumPy."""
+    X, Y = yes_or_no()
+    weights = np.ones(Y.shape)
+    weights[:, 0] = 0.0
+    model = ours.MultiTaskLasso(0.01).fit(X, Y, weights)
+    assert not model.coef_[0].any()
+    assert model.eps_ == pytest.approx(ours.MultiTaskLasso(0.01).fit(X, Y[:, 1:]).eps_, rel=1e-12)
+
+
 def test_no_warning_in_ordinary_use(data):
     X, Y = data
     with warnings.catch_warnings():
