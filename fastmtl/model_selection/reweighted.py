@@ -126,7 +126,7 @@ def fit_reweighted(
         `"l2_half"`, `"log"`, `"mcp"`, `"scad"`, or an object of `fastmtl.model_selection.concave`, such as
         `Capped(threshold=...)`.
     alpha : float
-        Strength, unless the penalty has one.
+        Strength, > 0, unless the penalty has one.
     penalty : "l21", L21 or Group
         Whose norms are meant; `l1_ratio` must be 1.
     max_fits : int
@@ -154,13 +154,13 @@ def fit_reweighted(
     """
     shape, made = as_concave(concave), _as_blocks(penalty, alpha, need_alpha=True)
     check_count(max_fits, "max_fits")
+    strength = check_number(made.alpha, "alpha", "a number > 0", lambda alpha: alpha > 0)
     problem = dict(
         loss=loss, sample_weight=sample_weight, task_weight=task_weight, offset=offset, task=task,
         fit_intercept=fit_intercept, standardize=standardize, scale=scale,
     )  # fmt: skip
     opened = open_problem(X, Y, made, backend=run.get("backend", "auto"), **problem)
-    p, strength = opened.problem.design.p, float(made.alpha)
-    base = block_weights(made, p)
+    base = block_weights(made, opened.problem.design.p)
     best, used, weights, objectives, converged = None, base, base, [], False
     start = run.pop("warm_start", None)
     for _ in range(max_fits):

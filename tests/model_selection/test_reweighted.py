@@ -151,6 +151,7 @@ def test_a_pilot_of_one_task_may_be_a_vector():
         (lambda X, Y: fit_reweighted(X, Y, "bridge", alpha=0.1), "bridge"),
         (lambda X, Y: fit_reweighted(X, Y, 3, alpha=0.1), "concave is 3"),
         (lambda X, Y: fit_reweighted(X, Y, "mcp"), "alpha is missing"),
+        (lambda X, Y: fit_reweighted(X, Y, "scad", alpha=0.0), "alpha is 0"),
         (lambda X, Y: fit_reweighted(X, Y, alpha=0.1, penalty="l1"), "blocks"),
         (lambda X, Y: fit_reweighted(X, Y, alpha=0.1, penalty=L21(l1_ratio=0.5)), "l1_ratio"),
         (lambda X, Y: fit_reweighted(X, Y, alpha=0.1, max_fits=0), "max_fits"),
