@@ -321,6 +321,7 @@ def test_an_early_stop_is_saved_and_told(data, tmp_path, capsys):
         (["data.npz", "--penalty", "nonsense"], "nonsense"),
         (["data.npz", "--penalty", "l21", "--tau", "0.5"], "--tau"),
         (["data.npz", "--penalty", "group", "--groups", "x"], "--groups"),
+        (["data.npz", "--penalty", "group", "--groups", "empty.npy"], "empty.npy cannot be read"),
         (["data.npz", "--penalty", "trace", "--tau", "0.5"], "takes none of --tau"),
         (["table.csv", "data.npz", "--targets", "a"], "two files"),
         (["two.npz", "data.npy"], "--x"),
@@ -345,6 +346,7 @@ def test_mistakes_are_told_in_a_sentence(words, said, has_pandas, data, tmp_path
     Path("table.csv").write_text("a,b\n1,2\n3,4\n")
     Path("text.csv").write_text("a,b\n1,red\n3,blue\n")
     Path("empty.csv").touch()
+    Path("empty.npy").touch()
     Path("ragged.csv").write_text("a,b\n1,2\n1,2,3\n")
     assert cli.main(["fit", *words, "--alpha", "0.1"]) == cli.FAILED
     printed = capsys.readouterr()

@@ -11,6 +11,7 @@ import numpy as np
 
 import fastmtl
 
+from .._archive import reading
 from .files import Data, read_problem
 
 SHOWN = 12
@@ -93,7 +94,8 @@ def _options(settings: dict[str, Any]) -> str:
 
 def _groups(text: str) -> Any:
     if Path(text).suffix.lower() == ".npy":
-        return np.load(text, allow_pickle=False).ravel().tolist()
+        with reading(text):
+            return np.load(text, allow_pickle=False).ravel().tolist()
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
