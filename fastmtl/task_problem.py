@@ -166,7 +166,7 @@ class TaskProblem:
         design, settled = self.design, (self.weight == 0) | self.unbounded
         for part, y, z in self._views(Z):
             if part.loss.joint:
-                b[part.columns] = part.loss.intercept(y, part.view(self.omega)[:, 0], z)
+                b[part.columns] = design.home(part.loss.intercept(y, part.view(self.omega)[:, 0], z))
                 settled[part.columns] = True
                 continue
             for c in np.flatnonzero(self.unbounded[part.columns]) + part.columns.start:

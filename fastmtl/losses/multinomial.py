@@ -106,7 +106,7 @@ class Multinomial(Loss):
         """u with `y + u` moved to the nearest point of the simplex."""
         v = y + u
         descending = -np.sort(-v, axis=-1)
-        excess = (np.cumsum(descending, axis=-1) - 1.0) / np.arange(1, v.shape[-1] + 1)
+        excess = (np.cumsum(descending, axis=-1) - 1.0) / np.arange(1, v.shape[-1] + 1, like=v)
         last = np.sum(descending > excess, axis=-1, keepdims=True) - 1
         nearest = np.maximum(v - np.take_along_axis(excess, last, axis=-1), 0.0)
         # Far from the simplex the subtraction rounds: the division restores the unit sum.
@@ -124,8 +124,8 @@ class Multinomial(Loss):
         count = weights @ y
         seen = count > 0
         if not seen.any():
-            return np.zeros(k)
-        b = np.zeros(k)
+            return np.zeros_like(count)
+        b = np.zeros_like(count)
         b[seen] = _newton(y[:, seen], weights, offset[:, seen])
         if not seen.all():
             # Absent classes: their share of the probability is eps on average, so the mean loss rises by eps.
@@ -187,10 +187,10 @@ def _newton_from(b: Array, y: Array, weights: Array, offset: Array) -> Array:
         # In units of the roots of their probabilities rare classes count as others do; `root` is then what shifts all alike.
         root = np.sqrt(mean)
         even = q / root
-        hessian = np.eye(len(b)) - even.T @ (weights[:, None] * even) + np.outer(root, root)
+        hessian = np.diag(np.ones_like(b)) - even.T @ (weights[:, None] * even) + np.outer(root, root)
         newton = -np.linalg.lstsq(hessian, gradient / root, rcond=None)[0] / root
         # Iterative scaling always descends; Newton is tried first.
-        for step in (*np.ldexp(newton, -np.arange(HALVINGS)[:, None]), np.log(share) - np.log(mean)):
+        for step in (*np.ldexp(newton, -np.arange(HALVINGS, like=b)[:, None]), np.log(share) - np.log(mean)):
             trial = value(b + step)
             if trial <= current + 4 * EPS * (1.0 + current):
                 break

@@ -11,13 +11,13 @@ from .._arrays import Array
 from ..certificate import Check, assemble, penalty_value, scaled_bound
 from ..designs import ResidentTasks
 from ..designs.resident import Residuals
-from ..losses import Huber, Logistic, Poisson, Squared
+from ..losses import Huber, Logistic, Multinomial, Poisson, Squared
 from ..penalties._block import BlockPenalty
 from ..problem import Problem
 from ..task_problem import TaskProblem
 
-ELEMENTWISE = (Squared, Huber, Logistic, Poisson)
-"""Losses whose formulas any array library evaluates entry by entry."""
+WRITTEN_FOR_ANY_LIBRARY = (Squared, Huber, Logistic, Multinomial, Poisson)
+"""Losses whose formulas leave it to their arguments which array library evaluates them."""
 
 
 class Resident:
@@ -65,13 +65,13 @@ class Resident:
 def where_x_is(problem: TaskProblem) -> TaskProblem:
     """The same problem with targets, weights and predictions where X is; itself where that is at home.
 
-    Joint losses, those of the user's own and unpenalised features are worked out at home.
+    Losses of the user's own and unpenalised features are worked out at home.
     """
     design = ResidentTasks.of(problem.design)
     if (
         design is None
         or len(problem.free)
-        or any(type(part.loss) not in ELEMENTWISE for part in problem.parts)
+        or any(type(part.loss) not in WRITTEN_FOR_ANY_LIBRARY for part in problem.parts)
     ):
         return problem
     offset = None if problem.offset is None else design.up(problem.offset)
