@@ -27,6 +27,7 @@ def reading(file: Any) -> Iterator[None]:
         if isinstance(error, (ImportError, MemoryError)) or getattr(error, "errno", None):
             raise
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        reason = f"it has no {reason}" if isinstance(error, KeyError) else reason
         raise ValueError(f"{file} cannot be read: {reason}") from error
 
 

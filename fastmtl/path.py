@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, SupportsIndex, overload
 
 import numpy as np
 
+from ._archive import reading
 from ._door import Opened, open_problem
 from ._library_result import LibraryFitResult
 from ._progress import progress_bar
@@ -152,7 +153,8 @@ class PathResult:
             The file is not there, or may not be read.
         """
         arrays, fits, rows = read_archive(path, "PathResult")
-        return cls(arrays["alphas"], int(arrays["n_features"]), rows, fits)
+        with reading(path):
+            return cls(arrays["alphas"], int(arrays["n_features"]), rows, fits)
 
 
 def fit_path(

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ._archive import read_arrays
+from ._archive import read_arrays, reading
 from ._arrays import as_ndarray, is_sparse
 from ._given import is_list_of_designs, read_labels, to_host
 from ._targets import as_vector, is_list_of_targets, read_losses, table_columns
@@ -98,6 +98,12 @@ def load_problem(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     header = json.loads(str(arrays.pop("header", "{}")))
     if header.get("kind") != "problem" or header.get("format") != FORMAT:
         raise ValueError(f"{path} holds no problem of format {FORMAT}; fastmtl.dump_problem writes them")
+    with reading(path):
+        return _arguments(header, arrays), {key: header[key] for key in ("versions", "machine")}
+
+
+def _arguments(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The keywords of `fit` from the header and the arrays of a file."""
     arguments = {name: _restored(header[name], name, arrays) for name in ("X", "Y")}
     arguments["penalty"] = _made(header["penalty"], PENALTIES)
     for name, value in header["settings"].items():
@@ -106,7 +112,7 @@ def load_problem(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         elif name == "loss":
             value = [_made(one, LOSSES) for one in value] if isinstance(value, list) else _made(value, LOSSES)
         arguments[name] = value
-    return arguments, {key: header[key] for key in ("versions", "machine")}
+    return arguments
 
 
 def replay(path: Any) -> Any:

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ._archive import read_arrays
+from ._archive import read_arrays, reading
 from ._given import as_values, is_list_of_designs
 from ._low_rank import LowRank, decompose
 from ._predictions import linear_parts, predictions, response, unturned
 from ._scores import score_task
 from ._status import Status
+from ._targets import as_vector
 from ._tasks import TaskColumns
 from .certificate import Certificate
 
@@ -230,13 +231,15 @@ class FitResult:
         """
         parts = linear_parts(self, X)
         targets = self._targets(Y, [len(part) for part in parts], is_list_of_designs(X))
-        values = [score_task(one, y, z, metric) for one, y, z in zip(self.tasks, targets, parts, strict=True)]
-        return np.array(values) if per_task else float(np.nanmean(values))
+        values = np.array([score_task(*one, metric) for one in zip(self.tasks, targets, parts, strict=True)])
+        if per_task or np.isnan(values).all():
+            return values if per_task else float("nan")
+        return float(np.nanmean(values))
 
     def _targets(self, Y: Any, sizes: list[int], is_own: bool) -> list[np.ndarray]:
         """Targets as one vector a task, checked against the samples of each."""
         if is_own or (isinstance(Y, (list, tuple)) and len(Y) == len(sizes) != sizes[0]):
-            columns = [as_values(y, "Y") for y in Y]
+            columns = [as_vector(y, f"Y[{t}]") for t, y in enumerate(Y)]
         else:
             table = as_values(Y, "Y")
             columns = [table] if table.ndim == 1 else list(table.T)
@@ -341,7 +344,7 @@ def read_archive(
     Raises
     ------
     ValueError
-        The file holds something else.
+        The file holds something else, or a part of it only.
     """
     arrays = read_arrays(path)
     if "header" not in arrays:
@@ -350,8 +353,16 @@ def read_archive(
     if header.get("kind") != kind or header.get("format") != FORMAT:
         found = f"a {header.get('kind')} of format {header.get('format')}"
         raise ValueError(f"{path} holds {found}; a {kind} of format {FORMAT} was expected")
+    with reading(path):
+        return arrays, *_fits(header["fits"], arrays)
+
+
+def _fits(
+    headers: list[dict[str, Any]], arrays: dict[str, np.ndarray]
+) -> tuple[tuple[FitResult, ...], tuple[np.ndarray, ...]]:
+    """Fits and their rows, taken out of the arrays of an archive."""
     fits, rows = [], []
-    for i, rest in enumerate(header["fits"]):
+    for i, rest in enumerate(headers):
         rest["status"] = Status(rest["status"])
         rest["certificate"] = Certificate(**rest["certificate"])
         rest["history"] = tuple(tuple(entry) for entry in rest["history"])
@@ -365,4 +376,4 @@ def read_archive(
         fits.append(FitResult(**rest, **own))
         if f"rows_{i}" in arrays:
             rows.append(arrays.pop(f"rows_{i}"))
-    return arrays, tuple(fits), tuple(rows)
+    return tuple(fits), tuple(rows)

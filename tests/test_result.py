@@ -314,3 +314,29 @@ def test_an_interrupt_makes_its_result_when_asked():
     assert stop.result is stop.result and stop.path is None
     assert len(calls) == 1
     assert FitInterrupted("stopped", lambda: "p", is_path=True).path == "p"
+
+
+@pytest.mark.parametrize("missing", ["coef_0", "alphas"])
+def test_a_part_of_a_file_is_told_in_a_sentence(missing, tmp_path):
+    """A missing array was a bare KeyError."""
+    X = np.random.default_rng(0).standard_normal((20, 4))
+    fastmtl.fit_path(X, X[:, :2], n_alphas=3).save(tmp_path / "path.npz")
+    with np.load(tmp_path / "path.npz") as archive:
+        np.savez(tmp_path / "part.npz", **{name: archive[name] for name in archive if name != missing})
+    with pytest.raises(ValueError, match=r"part\.npz cannot be read"):
+        PathResult.load(tmp_path / "part.npz")
+
+
+def test_targets_without_any_observed_entry_have_no_score():
+    """The mean over no task was a warning of NumPy."""
+    X = np.arange(12.0).reshape(4, 3)
+    assert np.isnan(made().score(X, np.full((4, 2), np.nan)))
+
+
+def test_scores_of_lists_of_columns():
+    """Targets (n_t, 1), which a fit takes, were scored as matrices."""
+    rng = np.random.default_rng(0)
+    X = [rng.standard_normal((n, 3)) for n in (9, 12)]
+    Y = [x[:, :1] + 0.1 * rng.standard_normal((len(x), 1)) for x in X]
+    result = fastmtl.fit(X, Y, alpha=0.01)
+    assert result.score(X, Y) == result.score(X, [y[:, 0] for y in Y]) > 0.9

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -185,3 +187,17 @@ def test_what_cannot_be_dumped(tmp_path):
         fastmtl.dump_problem(tmp_path / "case.npz", X, Y, max_iter={1})
     with pytest.raises(OSError):
         fastmtl.dump_problem(tmp_path / "missing" / "case.npz", X, Y, alpha=0.1)
+
+
+@pytest.mark.parametrize("missing", ["X", "settings"])
+def test_a_part_of_a_problem_is_told_in_a_sentence(missing, tmp_path):
+    """A missing array or entry was a bare KeyError."""
+    fastmtl.dump_problem(tmp_path / "case.npz", X, Y, alpha=0.1)
+    with np.load(tmp_path / "case.npz") as archive:
+        arrays = {name: archive[name] for name in archive}
+    header = json.loads(str(arrays.pop("header")))
+    arrays.pop(missing, None)
+    header.pop(missing)
+    np.savez(tmp_path / "part.npz", **arrays, header=np.array(json.dumps(header)))
+    with pytest.raises(ValueError, match=rf"part\.npz cannot be read: it has no '{missing}'"):
+        replay(tmp_path / "part.npz")
