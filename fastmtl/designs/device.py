@@ -108,9 +108,13 @@ class DeviceDesign(Design):
             out += (A if weight is None else A * weight[part]).T @ B
         return out.get()
 
-    def gathered(self, cols: Any) -> Any:
-        """Some columns (n, s) in float64 on the device; `cols` is a slice or host indices."""
-        return self._block(slice(None), cols)
+    def gathered(self, cols: Array) -> DeviceDesign:
+        """Some columns as a design of their own on the device, in float64."""
+        return DeviceDesign(self._block(slice(None), cols), self.gpu)
+
+    def shifted_there(self, centre: Array) -> DeviceDesign:
+        """`X - 1 centre'` as a dense design of its own on the device, in float64."""
+        return DeviceDesign(self._block(slice(None), slice(None)) - self.up(centre), self.gpu)
 
     def grams_there(self, weights: Any) -> Any:
         """`X' diag(weights_c) X` (t, p, p) of and as float64 arrays on the device, for weights (t, n)."""

@@ -19,7 +19,7 @@ class ResidentTasks(TaskDesign):
     Parameters
     ----------
     base : DeviceDesign
-        Dense, not streamed.
+        Not streamed.
     t : int
     scale : ndarray of shape (p,), optional
         Positive divisors of the columns of X.
@@ -33,13 +33,13 @@ class ResidentTasks(TaskDesign):
 
     @classmethod
     def of(cls, design: TaskDesign) -> ResidentTasks | None:
-        """The same map; None where X is not a dense array on the device."""
+        """The same map; None where X is not on the device, or has its columns scaled by powers of two."""
         if not isinstance(design, SharedDesign):
             return None
         base, scale = design.base, None
         if type(base) is ScaledDesign:
             base, scale = base.base, base.scale
-        if type(base) is not DeviceDesign or base.is_streamed:
+        if not isinstance(base, DeviceDesign) or base.is_streamed:
             return None
         return cls(base, design.t, scale)
 
@@ -69,18 +69,14 @@ class ResidentTasks(TaskDesign):
         t = (self.t if high is None else high) - low
         if self._is_whole(features):
             return ResidentTasks(self.base, t, self._scale)
-        return ResidentTasks(self._of(self.base.gathered(features)), t, self._scale[features])
+        return ResidentTasks(self.base.gathered(features), t, self._scale[features])
 
     def centred(self) -> tuple[TaskDesign, Array] | None:
         mean = far_means(self.base)
         if mean is None:
             return None
-        moved = self._of(self.base.gathered(slice(None)) - self.up(mean))
         centre = np.tile((mean / self._scale)[:, None], self.t)
-        return ResidentTasks(moved, self.t, self._scale), centre
-
-    def _of(self, X: Any) -> DeviceDesign:
-        return DeviceDesign(X, self.base.gpu)
+        return ResidentTasks(self.base.shifted_there(mean), self.t, self._scale), centre
 
     def check_finite(self, name: str = "X") -> None:
         self.base.check_finite(name)

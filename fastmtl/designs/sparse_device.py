@@ -58,6 +58,9 @@ class SparseDeviceDesign(DeviceDesign):
             out[:, part] = left @ (block if weight is None else block * weight)
         return out.get()
 
+    def gathered(self, cols: Array) -> DeviceDesign:
+        return SparseDeviceDesign(self.X[:, self._xp.asarray(cols)], self.gpu)
+
     def part(self, cols: Array) -> Design:
         return SparseDesign(self.X[:, self._xp.asarray(cols)].get()).part(np.arange(len(cols)))
 

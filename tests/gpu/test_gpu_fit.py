@@ -102,11 +102,14 @@ OWN_OPTIONS: dict[str, dict] = {
 }
 
 
+@pytest.mark.parametrize("form", ["dense", "sparse"])
 @pytest.mark.parametrize("options", OWN_OPTIONS)
 @pytest.mark.parametrize("loss", ["squared", "huber", "logistic", "poisson", "multinomial", "mixed"])
-def test_losses_in_every_setting_agree_with_the_cpu(on_device, loss, options):
+def test_losses_in_every_setting_agree_with_the_cpu(on_device, loss, options, form):
     """Squared loss with gaps; one class only in a column of the logistic one."""
     X, Y = _data(t=3)
+    if form == "sparse":
+        X[np.random.default_rng(1).random(X.shape) < 0.5] = 1.0
     X += 1000.0 if options == "far columns" else -1.0
     Y = Y - Y.mean(axis=0)
     labels = (Y > 0) * 1.0
@@ -120,6 +123,7 @@ def test_losses_in_every_setting_agree_with_the_cpu(on_device, loss, options):
         "multinomial": (np.digitize(Y[::-1, 0], [-1.0, 1.0]), loss),
         "mixed": (columns, ["huber", "logistic", "poisson"]),
     }[loss]
+    X = sparse.csr_matrix(X) if form == "sparse" else X
     extra = {"penalty": "l21", "alpha": 0.05, **OWN_OPTIONS[options]}
     extra = {**extra, "alpha": None} if isinstance(extra["penalty"], (L21, L1, SparseGroup)) else extra
     if loss == "multinomial" and "sample_weight" in extra:
@@ -372,14 +376,16 @@ def test_an_outer_iteration_reads_four_small_arrays_back(on_device, penalty, for
     _agree(found, fastmtl.fit(X, Y, penalty, backend="cpu"), 1e-6)
 
 
+@pytest.mark.parametrize("form", ["dense", "sparse"])
 @pytest.mark.parametrize("loss", ["squared", "huber", "logistic", "poisson", "multinomial"])
-def test_predictions_gradients_and_curvature_stay_on_the_device(on_device, monkeypatch, loss):
+def test_predictions_gradients_and_curvature_stay_on_the_device(on_device, monkeypatch, loss, form):
     """Under any loss (the squared one with weights by task) what comes home is of the size of W or of Gram matrices."""
     X, Y = _data(600, 30, 40)
     Y = {"logistic": (Y > 0) * 1.0, "poisson": np.round(np.exp(Y / 10.0))}.get(loss, Y)
     one = loss == "multinomial"
     Y = np.argmax(Y, axis=1) if one else Y
     there, sizes = on_device.xp.asarray(X), []
+    there = on_device.sparse().csc_matrix(sparse.csc_matrix(X)) if form == "sparse" else there
     alpha = 0.2 * fastmtl.alpha_max(X, Y, loss=loss)
     monkeypatch.setattr(DEVICE, "read_back", sizes.append)
     weight = None if one else np.linspace(1.0, 2.0, 40)
