@@ -247,3 +247,11 @@ def test_thresholds_at_their_edges():
             assert soft(value, 1.0, positive) == 0.0
         assert soft(1.5, 1.0, positive) == 0.5 and soft(-1.5, 1.0, positive) == (0.0 if positive else -0.5)
         assert soft(2.0, 0.0, positive) == 2.0 and soft(-2.0, 0.0, positive) == (0.0 if positive else -2.0)
+
+
+@pytest.mark.parametrize("shape", [(3, 40), (40, 3), (6, 6)])
+def test_the_smaller_gram_matrix_is_decomposed(shape, monkeypatch):
+    sizes, made = [], np.linalg.eigh
+    monkeypatch.setattr(np.linalg, "eigh", lambda A: sizes.append(A.shape) or made(A))
+    cpu.singular_shrink(np.random.default_rng(0).standard_normal(shape), 1.0)
+    assert sizes == [(min(shape),) * 2]
