@@ -16,6 +16,9 @@ from ..penalties import L21, Group, Penalty, as_penalty
 from ..result import FitResult
 from .concave import Concave, as_concave
 
+LEAST_SLOPE = 1e-8
+"""Slope of a concave function beside signs at least: few solvers serve features that no penalty but a sign holds."""
+
 
 @dataclass(frozen=True, eq=False)
 class ReweightedResult:
@@ -160,7 +163,7 @@ def fit_reweighted(
         fit_intercept=fit_intercept, standardize=standardize, scale=scale,
     )  # fmt: skip
     opened = open_problem(X, Y, made, backend=run.get("backend", "auto"), **problem)
-    base = block_weights(made, opened.problem.design.p)
+    base, least = block_weights(made, opened.problem.design.p), LEAST_SLOPE if made.positive else 0.0
     best, used, weights, objectives, converged = None, base, base, [], False
     start = run.pop("warm_start", None)
     for _ in range(max_fits):
@@ -179,7 +182,7 @@ def fit_reweighted(
         if converged:
             break
         with np.errstate(invalid="ignore"):
-            weights = base * shape.slope(norms, strength)
+            weights = base * np.maximum(shape.slope(norms, strength), least)
         weights[base == 0] = 0.0
         weights[np.isinf(base)] = np.inf
     assert best is not None

@@ -179,5 +179,16 @@ def test_bad_settings_are_refused_by_name(make, word):
         make(X, Y)
 
 
+@pytest.mark.parametrize("name", ["mcp", "scad"])
+def test_signs_beside_tasks_of_their_own(name):
+    """Rows above the bend lost their weight, and what no penalty but a sign holds was refused in the middle of a run."""
+    X, Y = regression()
+    problem = dict(alpha=0.05 * fastmtl.alpha_max(X, Y), penalty=L21(positive=True))
+    shared = fit_reweighted(X, Y, name, **problem)
+    own = fit_reweighted([X] * Y.shape[1], list(Y.T), name, **problem)
+    assert own.converged and (own.weights < 1e-7).any()
+    assert own.objectives[-1] == pytest.approx(shared.objectives[-1], rel=1e-4)
+
+
 def test_names_stand_for_defaults():
     assert all(isinstance(concave.as_concave(name), kind) for name, kind in concave.NAMED.items())
