@@ -396,6 +396,20 @@ def test_predictions_gradients_and_curvature_stay_on_the_device(on_device, monke
     assert sorted(sizes)[-2] < dual / 10
 
 
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_so_they_do_where_tasks_have_an_x_of_their_own(on_device, monkeypatch, loss):
+    X, Y = _data(600, 30, 4)
+    Y = (Y > 0) * 1.0 if loss == "logistic" else Y
+    targets, sizes = [Y[:400, 0], Y[:, 1], Y[200:, 2], Y[:0, 3]], []
+    there = on_device.xp.asarray(X)
+    designs = [there[:400], there, on_device.sparse().csc_matrix(sparse.csc_matrix(X[200:])), there[:0]]
+    monkeypatch.setattr(DEVICE, "read_back", sizes.append)
+    found = fastmtl.fit(designs, targets, "l21", alpha=0.1, loss=loss)
+    assert found.backend == "gpu" and found.n_iter >= 1
+    assert max(sizes) == 8 * 1400 and sizes.count(8 * 1400) == 1, "the dual points of the result"
+    assert sorted(sizes)[-2] <= 8 * 4 * 16**2
+
+
 def test_of_arrays_like_y_two_come_home(on_device, monkeypatch):
     """Y itself, to be checked, and the dual point of the result."""
     X, Y = _data(300, 60, 40)
