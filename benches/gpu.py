@@ -1,12 +1,12 @@
 """CPU against GPU on the large cases: `python benches/gpu.py` on a machine with a device, some minutes.
 
 For every case: seconds on the CPU (all cores) and on the GPU with X there, the time to bring X in and the coefficients out,
-the time of one X'Y on the device (its GEMM unit), the largest certified gap and the active rows. `--grid` times
-`auto` against both backends on sizes from (100, 50, 5) up; its goal is to be within 10 % of the better one. The tables go to
-`gpu_results.md` with the device, the cores and the date.
+the time of one product X'R with t columns on the device (its GEMM unit), the largest certified gap and the active rows.
+`--grid` times `auto` against both backends on sizes from (100, 50, 5) up; its goal is to be within 10 % of the better one.
+The tables go to `gpu_results.md` with the device, the cores and the date.
 
     python benches/gpu.py --grid --record
-    python benches/gpu.py --cases square,small --record
+    python benches/gpu.py --cases square,sparse --record
     python benches/gpu.py --scale 0.01 --standin      # try the script itself where there is no device
 """
 
@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "kernels"), str(ROOT / "tests" / "gpu")]
 
 import numpy as np
+from scipy import sparse
 
 import fastmtl
 from fastmtl import _cost
@@ -35,7 +36,7 @@ REPEATS = 3
 
 
 class Case(NamedTuple):
-    """A problem: its shape, its penalty, and its strength as a share of alpha_max."""
+    """A problem: its shape, its penalty, its strength as a share of alpha_max, its loss, and the share of X that is stored."""
 
     n: int
     p: int
@@ -43,6 +44,8 @@ class Case(NamedTuple):
     penalty: str = "l21"
     share: float = 0.1
     n_alphas: int = 0
+    loss: str = "squared"
+    density: float = 1.0
 
 
 CASES = {
@@ -50,6 +53,10 @@ CASES = {
     "wide": Case(2_000, 200_000, 50),
     "tall": Case(100_000, 2_000, 500),
     "path": Case(2_000, 20_000, 50, n_alphas=100),
+    "l1": Case(10_000, 20_000, 50, "l1"),
+    "logistic": Case(50_000, 5_000, 50, loss="logistic"),
+    "multinomial": Case(50_000, 5_000, 20, loss="multinomial"),
+    "sparse": Case(200_000, 100_000, 50, share=0.5, density=1e-3),
     "trace": Case(50_000, 2_000, 300, "trace"),
     "trace path": Case(20_000, 2_000, 50, "trace", n_alphas=100),
 }
@@ -90,14 +97,22 @@ HEAD = (
 GRID_HEAD = "| n, p, t | CPU s | GPU s, transfers included | auto s | auto took | auto / better |\n|---|---|---|---|---|---|"
 
 
-def data(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Independent columns, 20 true rows, unit noise."""
+def data(case: Case) -> tuple[Any, np.ndarray]:
+    """Independent columns, 20 true rows, unit noise; signs or the largest of it where labels are asked for."""
     rng = np.random.default_rng(0)
-    X = np.empty((case.n, case.p), order="F")
-    for low in range(0, case.p, 1024):
-        X[:, low : low + 1024] = rng.standard_normal((case.n, min(1024, case.p - low)))
+    if case.density < 1.0:
+        stored = max(1, int(case.density * case.n * case.p))
+        places = rng.integers(case.n, size=stored), rng.integers(case.p, size=stored)
+        X: Any = sparse.csc_matrix((rng.standard_normal(stored), places), shape=(case.n, case.p))
+    else:
+        X = np.empty((case.n, case.p), order="F")
+        for low in range(0, case.p, 1024):
+            X[:, low : low + 1024] = rng.standard_normal((case.n, min(1024, case.p - low)))
     W = rng.standard_normal((min(20, case.p), case.t))
-    return X, X[:, :: max(1, case.p // len(W))][:, : len(W)] @ W + rng.standard_normal((case.n, case.t))
+    Y = X[:, :: max(1, case.p // len(W))][:, : len(W)] @ W + rng.standard_normal((case.n, case.t))
+    return X, (Y > 0) * 1.0 if case.loss == "logistic" else Y.argmax(
+        axis=1
+    ) if case.loss == "multinomial" else Y
 
 
 def median(action: Callable[[], Any], finish: Callable[[], Any] = lambda: None) -> tuple[float, Any]:
@@ -115,11 +130,10 @@ def median(action: Callable[[], Any], finish: Callable[[], Any] = lambda: None) 
 
 def solver(case: Case, given: Any, Y: np.ndarray, alpha: float, backend: str) -> Callable[[], Any]:
     """The fit or the path of a case as a call."""
+    options: dict[str, Any] = dict(loss=case.loss, backend=backend)
     if case.n_alphas:
-        return lambda: fastmtl.fit_path(
-            given, Y, case.penalty, n_alphas=case.n_alphas, eps=0.1, backend=backend
-        )
-    return lambda: fastmtl.fit(given, Y, case.penalty, alpha=alpha, backend=backend)
+        return lambda: fastmtl.fit_path(given, Y, case.penalty, n_alphas=case.n_alphas, eps=0.1, **options)
+    return lambda: fastmtl.fit(given, Y, case.penalty, alpha=alpha, **options)
 
 
 def measure(name: str, case: Case, gpu: Any) -> Row:
@@ -127,9 +141,11 @@ def measure(name: str, case: Case, gpu: Any) -> Row:
     X, Y = data(case)
     xp = gpu.xp
     finish = xp.cuda.Device().synchronize
-    bring_in, there = median(lambda: xp.asarray(X), finish)
-    alpha = case.share * fastmtl.alpha_max(there, Y, case.penalty)
-    targets = xp.asarray(Y)
+    bring_in, there = median(
+        lambda: gpu.sparse().csc_matrix(X) if sparse.issparse(X) else xp.asarray(X), finish
+    )
+    alpha = case.share * fastmtl.alpha_max(there, Y, case.penalty, loss=case.loss)
+    targets = xp.asarray(np.random.default_rng(1).standard_normal((case.n, case.t)))
     unit, _ = median(lambda: gpu.correlate(there, targets), finish)
     on_gpu, found = median(solver(case, there, Y, alpha, "gpu"), finish)
     on_cpu, wanted = median(solver(case, X, Y, alpha, "cpu"))
@@ -143,7 +159,7 @@ def measure(name: str, case: Case, gpu: Any) -> Row:
 def auto_line(case: Case, gpu: Any) -> str:
     """A line of the grid: `auto` beside both backends, for an X in host memory and in a warm process."""
     X, Y = data(case)
-    alpha = case.share * fastmtl.alpha_max(X, Y, case.penalty)
+    alpha = case.share * fastmtl.alpha_max(X, Y, case.penalty, loss=case.loss)
     finish = gpu.xp.cuda.Device().synchronize
     cpu, device, auto = (median(solver(case, X, Y, alpha, where), finish) for where in ("cpu", "gpu", "auto"))
     ratio = auto[0] / min(cpu[0], device[0])
