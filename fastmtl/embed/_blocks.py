@@ -57,24 +57,52 @@ def blocks(
 
 
 class Form(NamedTuple):
-    """A penalty in block form; `order` (p,) brings the rows of W into the order of the blocks, None: they are."""
+    """A penalty in block form, for the solvers and for the caller.
+
+    Attributes
+    ----------
+    shrink : BlockShrink
+        In which no block without a norm holds rows with and without an l1 strength: such blocks fall into rows.
+    order : ndarray of shape (p,) or None
+        Brings the rows of W into the order of the blocks; None: they are.
+    ptr : ndarray of shape (B + 1,)
+        The caller's blocks.
+    """
 
     shrink: BlockShrink
     order: np.ndarray | None
+    ptr: np.ndarray
 
 
 def form_of(penalty: BlockShrink | Penalty, p: int, active: Any = None) -> Form:
     """The block form of a penalty over p rows, the blocks outside the mask `active` (B,) kept at zero."""
-    if isinstance(penalty, BlockShrink):
-        shrink, order = penalty, None
-    else:
-        lowered = penalty.lower(p)
-        if lowered is None:
-            raise TypeError(f"{penalty} has no block form; fastmtl.fit serves it")
-        shrink, order = BlockShrink(*lowered[1:]), lowered.order
+    shrink, order = _lowered(penalty, p)
     if active is not None:
         shrink = shrink._replace(l2=np.where(active, shrink.l2, np.inf))
-    return Form(shrink, order)
+    return Form(_divided(shrink), order, shrink.ptr)
+
+
+def _lowered(penalty: BlockShrink | Penalty, p: int) -> tuple[BlockShrink, np.ndarray | None]:
+    if isinstance(penalty, BlockShrink):
+        return penalty, None
+    lowered = penalty.lower(p)
+    if lowered is None:
+        raise TypeError(f"{penalty} has no block form; fastmtl.fit serves it")
+    return BlockShrink(*lowered[1:]), lowered.order
+
+
+def _divided(shrink: BlockShrink) -> BlockShrink:
+    """Blocks without a norm in rows, where they have l1 strengths: rows that are not penalised would hold the others back."""
+    ptr, l1, l2, ridge, positive = shrink
+    if l2.all() or len(l2) == len(l1) or not l1.any():
+        return shrink
+    sizes = np.diff(ptr)
+    starts = np.repeat(l2 == 0, sizes)
+    starts[ptr[:-1]] = True
+    at = np.flatnonzero(starts)
+    return BlockShrink(
+        np.append(at, len(l1)), l1, np.repeat(l2, sizes)[at], np.repeat(ridge, sizes)[at], positive
+    )
 
 
 @dataclass(frozen=True)
@@ -90,6 +118,12 @@ class Blocks(BlockPenalty):
         return Lowered(self.form.order, *self.form.shrink)
 
     @property
+    def positive(self) -> bool:
+        """Whether coefficients must be >= 0."""
+        assert self.form is not None
+        return self.form.shrink.positive
+
+    @property
     def is_rotation_invariant(self) -> bool:
         assert self.form is not None
         return not self.form.shrink.positive and not self.form.shrink.l1.any()
@@ -99,7 +133,7 @@ def used_blocks(W: np.ndarray, form: Form) -> np.ndarray:
     """Mask (B,) of the blocks with a coefficient that is not zero."""
     rows: np.ndarray = np.asarray(W.any(axis=1))
     rows = rows if form.order is None else rows[form.order]
-    ptr = form.shrink.ptr
+    ptr = form.ptr
     return rows if len(ptr) == len(rows) + 1 else np.logical_or.reduceat(rows, ptr[:-1])
 
 
@@ -119,7 +153,7 @@ def check(penalty: BlockShrink | Penalty, p: int, *arrays: Any) -> None:
     ValueError
         Naming what does not fit.
     """
-    ptr, l1, l2, ridge, _ = form_of(penalty, p).shrink
+    ptr, l1, l2, ridge, _ = _lowered(penalty, p)[0]
     if len(ptr) < 2 or ptr[0] != 0 or ptr[-1] != p or (np.diff(ptr) <= 0).any():
         raise ValueError(f"ptr is {ptr}; it must rise from 0 to p = {p}: no empty block, no row left out")
     for name, strengths, length in (("l1", l1, p), ("l2", l2, len(ptr) - 1), ("ridge", ridge, len(ptr) - 1)):

@@ -124,7 +124,16 @@ def solve_batch(
     gram = _readable(np.asarray(gram, dtype=np.float64))
     moments, squares = np.asarray(moments, dtype=np.float64), np.asarray(squares, dtype=np.float64)
     m, p = moments.shape[:2]
-    forms = [form_of(one, p) for one in penalty] if isinstance(penalty, list) else [form_of(penalty, p)] * m
+    forms = (
+        [form_of(one, p) for one in penalty]
+        if isinstance(penalty, list)
+        else [form_of(penalty, p)] * max(m, 1)
+    )
+    if not m:
+        blocks, none = len(forms[0].ptr) - 1 if forms else 0, np.zeros(0)
+        return BatchSolution(
+            moments.copy(), np.zeros((0, blocks), bool), none, none, none.astype(int), none.astype(bool)
+        )
     halves = 0.5 * squares
     targets = tol * halves if relative else np.full(m, float(tol))
     runs = [_Moments(gram, *each) for each in zip(moments, halves.tolist(), forms, strict=True)]

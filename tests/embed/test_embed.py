@@ -231,3 +231,34 @@ def test_what_cannot_be_served_is_refused_and_check_finds_slips():
     for shrink, p, arrays in slips:
         with pytest.raises(ValueError, match=r"ptr|l1|l2|array|strength"):
             embed.check(shrink, p, *arrays)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_blocks_without_a_norm_hold_rows_of_any_strength(seed):
+    """Rows that are not penalised beside some that are: gaps below zero, and descents that never ended."""
+    X, Y = data(n=37, p=11, t=5, seed=seed)
+    strengths = np.random.default_rng(seed).choice([0.0, 0.1, 0.5], 11) * np.abs(X.T @ Y).max()
+    loose = embed.blocks(11, [0.0, 2.0, 0.0], ptr=[0, 5, 7, 11], l1=strengths)
+    by_moments, by_data = embed.solve_gram(*moments(X, Y), loose, tol=TOL), embed.solve(X, Y, loose, tol=TOL)
+    half = 0.5 * float((Y**2).sum())
+    for found in (by_moments, by_data):
+        assert found.converged and found.active.shape == (3,)
+        assert -1e-12 * half <= found.gap <= TOL * half
+    assert abs(by_moments.objective - by_data.objective) <= 2 * TOL * half
+    embed.check(loose, 11, X)
+
+
+def test_signs_hold_rows_that_are_not_penalised():
+    """They came out negative, with an infinite objective."""
+    X, Y = data()
+    record = embed.blocks(30, [0.0, 0.0] + [50.0] * 28, positive=True)
+    penalty = L21(50.0, feature_weights=[0.0, 0.0] + [1.0] * 28, positive=True)
+    found = embed.solve(X, -Y, record, tol=TOL)
+    front = fastmtl.fit(X, -Y, penalty, fit_intercept=False, scale="sum", tol=TOL)
+    assert found.converged and (found.coef >= 0).all()
+    assert found.objective == pytest.approx(front.certificate.primal, rel=3 * TOL)
+
+
+def test_an_empty_batch_has_no_solution():
+    found = embed.solve_batch(np.eye(3), np.zeros((0, 3, 2)), np.zeros(0), embed.blocks(3, 1.0))
+    assert found.coef.shape == (0, 3, 2) and found.active.shape == (0, 3) and found.gap.shape == (0,)
