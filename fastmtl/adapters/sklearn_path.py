@@ -18,6 +18,9 @@ from .._arrays import is_sparse
 from ..path import fit_path
 from ..penalties import L1, L21
 
+LEAST_ALPHA = float(np.finfo(np.float64).resolution)
+"""Strength that stands for all where no strength changes the fit, as in scikit-learn."""
+
 DEFAULT = ("warn", "deprecated")
 """What scikit-learn's own defaults are called while it renames `n_alphas`."""
 
@@ -124,11 +127,13 @@ def enet_path(
     penalty = L21(l1_ratio=l1_ratio) if is_multi else L1(l1_ratio=l1_ratio, positive=positive)
     # A sparse X comes uncentred: an intercept centres it, and y is centred already.
     centre = is_sparse(X) and offset is not None
-    path = fit_path(
-        X, y, penalty, alphas=alphas, n_alphas=count, eps=eps, fit_intercept=centre,
-        sample_weight=weight if is_sparse(X) else None, tol=2.0 * tol, max_iter=max_iter,
+    settings: dict[str, Any] = dict(
+        fit_intercept=centre, sample_weight=weight if is_sparse(X) else None, tol=2.0 * tol, max_iter=max_iter,
         warm_start=None if coef_init is None else np.atleast_2d(coef_init).T,
     )  # fmt: skip
+    path = fit_path(X, y, penalty, alphas=alphas, n_alphas=count, eps=eps, **settings)
+    if alphas is None and path.alphas[0] == 0.0:
+        path = fit_path(X, y, penalty, alphas=np.full(count, LEAST_ALPHA), **settings)
     coefs = path.coefs.T if is_multi else path.coefs[:, :, 0].T
     found = path.alphas, coefs, np.array([certificate.gap for certificate in path.certificates])
     return (*found, [fit.n_iter for fit in path.fits]) if return_n_iter else found

@@ -16,6 +16,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
 from .._status import ConvergenceWarning
+from ..adapters.sklearn_path import LEAST_ALPHA
 from ..api import alpha_max, fit
 from ..model_selection import CVResult, cross_validate
 from ..penalties import Penalty
@@ -23,9 +24,6 @@ from ._base import LinearEstimator, report
 
 FINEST = 1e-14
 """Least relative gap asked of the paths of folds: moments that folds share carry no finer one."""
-
-LEAST_ALPHA = float(np.finfo(np.float64).resolution)
-"""Strength that stands for all where no strength changes the fit, as in scikit-learn."""
 
 
 class CrossValidated(LinearEstimator):

@@ -103,6 +103,14 @@ def test_sparse_and_weighted_inside_their_cross_validation():
     np.testing.assert_allclose(found.mse_path_, peer.mse_path_, rtol=1e-4)
 
 
+@pytest.mark.parametrize("t", [0, 3])
+def test_targets_of_zero_have_a_whole_grid(t):
+    X, Y = data(t=t)
+    mine, wanted = ours.lasso_path(X, 0 * Y, n_alphas=4), theirs.lasso_path(X, 0 * Y, alphas=4)
+    np.testing.assert_array_equal(mine[0], wanted[0])
+    assert mine[1].shape == wanted[1].shape and not mine[1].any()
+
+
 def test_refusals():
     X, y = data()
     with pytest.raises(ValueError, match="positive"):
