@@ -19,12 +19,12 @@ def reading(file: Any) -> Iterator[None]:
     Raises
     ------
     ValueError
-        The body raised anything but a lack of memory or of a package, or what the system says of files (with an `errno`).
+        The body raised anything but a lack of memory or of a package, or what the system says of a file by its name.
     """
     try:
         yield
     except Exception as error:  # zip, zlib, csv, SciPy and Arrow each have errors of their own
-        if isinstance(error, (ImportError, MemoryError)) or getattr(error, "errno", None):
+        if isinstance(error, (ImportError, MemoryError)) or getattr(error, "filename", None):
             raise
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         reason = f"it has no {reason}" if isinstance(error, KeyError) else reason

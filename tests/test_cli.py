@@ -326,6 +326,8 @@ def test_an_early_stop_is_saved_and_told(data, tmp_path, capsys):
         (["table.csv", "data.npz", "--targets", "a"], "two files"),
         (["two.npz", "data.npy"], "--x"),
         (["blocks.npz", "data.npy"], "csr or csc"),
+        (["shape.npz", "data.npy"], "shape.npz cannot be read"),
+        (["table.csv", "--targets", ","], "--targets is ','"),
         (["data.npz", "--tol", "-1"], "tol"),
         (["data.npz", "-o", "nowhere/model.npz"], "nowhere"),
     ],
@@ -342,6 +344,7 @@ def test_mistakes_are_told_in_a_sentence(words, said, has_pandas, data, tmp_path
     np.save("data.npy", X)
     np.savez("two.npz", A=X, B=Y)
     sp.save_npz("blocks.npz", sp.bsr_matrix(X))
+    np.savez("shape.npz", data=[1.0], indices=[0], indptr=[0, 1], shape=[-1, 3])
     Path("data.txt").touch()
     Path("table.csv").write_text("a,b\n1,2\n3,4\n")
     Path("text.csv").write_text("a,b\n1,red\n3,blue\n")

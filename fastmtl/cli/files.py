@@ -93,7 +93,7 @@ def _single(file: Path, name: str) -> tuple[Any, list[str] | None]:
         return table.values, table.columns
     arrays = _arrays(file, kind)
     if name not in arrays and all(part in arrays for part in PARTS):
-        return _sparse(arrays), None
+        return _sparse(arrays, file), None
     if name not in arrays and len(arrays) == 1:
         return next(iter(arrays.values())), None
     return _pick(arrays, name, file, f"--{name.lower()}"), None
@@ -132,22 +132,23 @@ def _pick(arrays: Mapping[str, Any], name: str, file: Path, option: str) -> Any:
     if name in arrays:
         return arrays[name]
     if option == "--x" and all(part in arrays for part in PARTS):
-        return _sparse(arrays)
+        return _sparse(arrays, file)
     raise ValueError(
         f"{file} has no array {name!r}; it holds {', '.join(sorted(arrays)) or 'nothing'}: choose with {option}"
     )
 
 
-def _sparse(arrays: Mapping[str, Any]) -> Any:
+def _sparse(arrays: Mapping[str, Any], file: Path) -> Any:
     from scipy import sparse
 
-    layout = arrays.get("format", np.array("csr")).item()
-    layout = layout.decode() if isinstance(layout, bytes) else layout
-    if layout not in ("csr", "csc"):
-        raise ValueError(f"the sparse matrix is stored as {layout}; save it as csr or csc")
-    make = sparse.csr_matrix if layout == "csr" else sparse.csc_matrix
-    shape = tuple(int(size) for size in arrays["shape"])
-    return make((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
+    with reading(file):
+        layout = arrays.get("format", np.array("csr")).item()
+        layout = layout.decode() if isinstance(layout, bytes) else layout
+        if layout not in ("csr", "csc"):
+            raise ValueError(f"the sparse matrix is stored as {layout}; save it as csr or csc")
+        make = sparse.csr_matrix if layout == "csr" else sparse.csc_matrix
+        shape = tuple(int(size) for size in arrays["shape"])
+        return make((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
 
 
 def _names(arrays: Mapping[str, Any], key: str) -> list[str] | None:
@@ -205,6 +206,8 @@ def _split(table: Table, file: Path, targets: str | None) -> Data:
         )
     columns = table.columns
     wanted = [part.strip() for part in targets.split(",") if part.strip()]
+    if not wanted:
+        raise ValueError(f"--targets is {targets!r}; columns of {file} or a number of them were expected")
     if len(wanted) == 1 and wanted[0] not in columns and wanted[0].isdigit():
         count = int(wanted[0])
         if not 0 < count < len(columns):
@@ -223,7 +226,7 @@ def _split(table: Table, file: Path, targets: str | None) -> Data:
 def _places(wanted: list[str], columns: list[str], file: Path) -> list[int]:
     """Where the columns named are, each of them once."""
     missing = [name for name in wanted if name not in columns]
-    if missing or not wanted:
+    if missing:
         raise ValueError(f"{file} has no column {_some(missing)}; it has {_some(columns)}")
     repeated = [name for name in dict.fromkeys(wanted) if columns.count(name) > 1 or wanted.count(name) > 1]
     if repeated:
