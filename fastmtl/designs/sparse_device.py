@@ -24,14 +24,13 @@ class SparseDeviceDesign(DeviceDesign):
     """
 
     def __init__(self, X: Any, gpu: Any) -> None:
-        dtype, columns = compute_dtype(X.dtype), X.tocsc()
-        if columns.dtype != np.float64:
-            columns = columns.astype(np.float64)
+        # Numbers first: cuSPARSE turns rows into columns of floats alone.
+        columns = (X if X.dtype == np.float64 else X.astype(np.float64)).tocsc()
         if not columns.has_canonical_format:
             columns = columns.copy()
             columns.sum_duplicates()
         super().__init__(gpu.sparse().csc_matrix(columns), gpu)
-        self.dtype = dtype
+        self.dtype = compute_dtype(X.dtype)
 
     @property
     def row_size(self) -> float:
