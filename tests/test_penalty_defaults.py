@@ -309,3 +309,5 @@ def test_weights_are_counted_by_group():
         Group(groups=[[[0, 1], [2, 3]], [[4, 5], [6, 7]]]).check(8, 1)
     with pytest.raises(ValueError, match="groups must be labels"):
         Group(groups=[]).check(8, 1)
+    with pytest.raises(ValueError, match=r"groups\[1\] is empty"):
+        Group(groups=[[0, 1], [], [2]]).check(3, 1)
