@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from ._archive import read_arrays, reading
-from ._given import as_values, is_list_of_designs
+from ._given import is_list_of_designs
 from ._low_rank import LowRank, decompose
 from ._predictions import linear_parts, predictions, response, unturned
 from ._scores import score_task
 from ._status import Status
-from ._targets import as_vector
+from ._targets import as_vector, table_columns
 from ._tasks import TaskColumns
 from .certificate import Certificate
 
@@ -241,8 +241,8 @@ class FitResult:
         if is_own or (isinstance(Y, (list, tuple)) and len(Y) == len(sizes) != sizes[0]):
             columns = [as_vector(y, f"Y[{t}]") for t, y in enumerate(Y)]
         else:
-            table = as_values(Y, "Y")
-            columns = [table] if table.ndim == 1 else list(table.T)
+            names, raw, _ = table_columns(Y)
+            columns = [as_vector(y, name) for name, y in zip(names, raw, strict=True)]
         came = [len(y) for y in columns]
         if came != sizes:
             shown = [f"{len(one)} tasks with {', '.join(map(str, one[:3]))} samples" for one in (came, sizes)]

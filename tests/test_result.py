@@ -340,3 +340,15 @@ def test_scores_of_lists_of_columns():
     Y = [x[:, :1] + 0.1 * rng.standard_normal((len(x), 1)) for x in X]
     result = fastmtl.fit(X, Y, alpha=0.01)
     assert result.score(X, Y) == result.score(X, [y[:, 0] for y in Y]) > 0.9
+
+
+def test_scores_of_a_frame_of_several_types():
+    """Columns of one kind of object were all that was left of them."""
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 3))
+    Y = pandas.DataFrame({"real": X[:, 0], "word": np.where(X[:, 1] > 0, "a", "b"), "flag": X[:, 2] > 0})
+    result = fastmtl.fit(X, Y, alpha=0.01, loss=["squared", "multinomial", "logistic"])
+    assert (result.score(X, Y, per_task=True) > 0.5).all()
+    with pytest.raises(ValueError, match="Y has shape"):
+        made().score(X, np.zeros((1, 30, 2)))
