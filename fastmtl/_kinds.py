@@ -112,7 +112,7 @@ def not_numbers(frame: Any) -> list[str]:
     columns = (
         {str(name): frame[name] for name in frame.columns}
         if hasattr(frame, "columns")
-        else {str(frame.name): frame}
+        else {str(getattr(frame, "name", "")): frame}
     )
     if kind_of(frame) == "polars":
         return [n for n, c in columns.items() if not (c.dtype.is_numeric() or str(c.dtype) == "Boolean")]

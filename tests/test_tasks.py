@@ -185,7 +185,7 @@ def test_one_row_a_task():
     assert fit.status.converged
 
 
-@pytest.mark.parametrize("kind", ["array", "sparse", "pandas"])
+@pytest.mark.parametrize("kind", ["array", "sparse", "pandas", "categorical"])
 def test_labels_of_tasks_are_lists_of_designs(kind):
     X, Y = own_data("squared")
     rows = np.random.default_rng(0).permutation(sum(map(len, Y)))
@@ -198,6 +198,8 @@ def test_labels_of_tasks_are_lists_of_designs(kind):
         pandas = pytest.importorskip("pandas")
         given = pandas.DataFrame(table, columns=[f"x{j}" for j in range(P)])
         y, task = pandas.Series(y), pandas.Series(task)
+    elif kind == "categorical":
+        task = pytest.importorskip("pandas").Categorical(task)
     a = fastmtl.fit(given, y, alpha=0.05, task=task, tol=TOL)
     agree(a, fastmtl.fit([X[1], X[0], X[2]], [Y[1], Y[0], Y[2]], alpha=0.05, tol=TOL))
     assert list(a.task_columns) == ["a", "b", "c"]
