@@ -120,8 +120,13 @@ class Trace(Penalty):
 
 
 def singular_values(W: Array) -> Array:
-    """Singular values of W (p, t), descending, to about 1e-12 of the largest, at the cost of a few Gram matrices."""
+    """Singular values of W (p, t), descending, to about 1e-12 of the largest, at the cost of a few Gram matrices.
+
+    All inf where an entry is not finite.
+    """
     W = np.asarray(W, dtype=np.float64)
+    if not np.isfinite(W).all():
+        return np.full(min(W.shape), math.inf)
     W = W.T if W.shape[0] < W.shape[1] else W
     exponent = _exponent(W)
     rest, found = np.ldexp(W, -exponent), []
@@ -142,11 +147,13 @@ def singular_values(W: Array) -> Array:
 
 
 def spectral_norm(V: Array) -> float:
-    """Largest singular value of V (p, t), to full precision, through the smaller Gram matrix."""
+    """Largest singular value of V (p, t), to full precision, through the smaller Gram matrix; inf where none is finite."""
     V = np.asarray(V, dtype=np.float64)
     exponent = _exponent(V)
     V = np.ldexp(V, -exponent) if exponent else V
     gram = V.T @ V if V.shape[0] >= V.shape[1] else V @ V.T
+    if not np.isfinite(gram).all():
+        return math.inf
     return float(np.ldexp(math.sqrt(max(np.linalg.eigvalsh(gram)[-1], 0.0)), exponent))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import fastmtl
 from fastmtl.losses import Huber, Multinomial
-from fastmtl.penalties import L21, Group, Penalty, SparseGroup
+from fastmtl.penalties import L21, Group, Penalty, SparseGroup, Trace
 from fastmtl.solvers.row_newton import row_newton
 from fastmtl_kernels._interface import BlockShrink, Quadratic
 
@@ -260,3 +260,12 @@ def test_a_gram_matrix_that_rounding_has_left_indefinite():
     linear = np.ones((2, 2))
     quadratic = Quadratic(gram, np.array([1.0, 2.0]), linear, linear.copy(), W.copy(), 1.0)
     np.testing.assert_array_equal(row_newton(quadratic, shrink), W)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.1])
+def test_means_that_overflow_under_the_trace_norm(ridge):
+    """Eigenvalues of a matrix that is not finite ended in a LinAlgError."""
+    penalty, far = Trace(0.1, ridge=ridge), np.full((8, 4), 1e6)
+    assert fastmtl.fit(X, TARGETS["poisson"], penalty, loss="poisson", warm_start=far).status == "optimal"
+    with pytest.raises(ValueError, match="overflows"):
+        fastmtl.certify(X, TARGETS["poisson"], far, penalty=penalty, loss="poisson")
