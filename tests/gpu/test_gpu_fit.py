@@ -102,9 +102,15 @@ OWN_OPTIONS: dict[str, dict] = {
 }
 
 
-@pytest.mark.parametrize("form", ["dense", "sparse"])
-@pytest.mark.parametrize("options", OWN_OPTIONS)
-@pytest.mark.parametrize("loss", ["squared", "huber", "logistic", "poisson", "multinomial", "mixed"])
+SETTINGS = itertools.product(
+    ["squared", "huber", "logistic", "poisson", "multinomial", "mixed"], OWN_OPTIONS, ["dense", "sparse"]
+)
+
+
+@pytest.mark.parametrize(
+    "loss, options, form",
+    [pytest.param(*s, marks=pytest.mark.slow if i % 7 else ()) for i, s in enumerate(SETTINGS)],
+)
 def test_losses_in_every_setting_agree_with_the_cpu(on_device, loss, options, form):
     """Squared loss with gaps; one class only in a column of the logistic one."""
     X, Y = _data(t=3)
@@ -310,7 +316,9 @@ def test_auto_weighs_sparse_work(on_device, monkeypatch):
     assert "too few" in backend.choose_backend("auto", many).reason
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["moved", "streamed"])
+@pytest.mark.parametrize(
+    "streamed", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["moved", "streamed"]
+)
 @pytest.mark.parametrize("penalty", ["l21", "l1", "trace"])
 @pytest.mark.parametrize("loss", ["squared", "logistic", "multinomial"])
 def test_tasks_with_an_x_of_their_own(on_device, monkeypatch, loss, penalty, streamed):

@@ -71,6 +71,7 @@ def _blockwise(gpu, device, shape, dtype, seeds):
                     reference.block_scores(W, shrink),
                     rtol=1e-12,
                 )
+            if V.size and seed == seeds[0]:
                 np.testing.assert_allclose(
                     to_host(gpu.block_gauges(gpu.xp.array(V), there)), _gauges(W, shrink), rtol=1e-12
                 )
