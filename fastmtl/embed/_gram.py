@@ -25,6 +25,8 @@ INNER_SHARE = 0.3
 """Share of the tolerance that the problem on a working set may use up."""
 NEAR = 0.99
 ROUNDS_WITHOUT_GAIN = 3
+ROUNDING = 1e-13
+"""Share of a row's curvature that rounding may leave where free rows explain all of it."""
 
 
 def solve_gram(
@@ -200,8 +202,11 @@ class _Moments:
         )
         cross = gram[np.ix_(p, f)]
         reduced = gram[np.ix_(p, p)] - cross @ along
+        reduced = 0.5 * (reduced + reduced.T)
+        left_over = reduced.diagonal() > ROUNDING * gram.diagonal()[p]
+        np.fill_diagonal(reduced, np.where(left_over, reduced.diagonal(), 0.0))
         left = max(half - 0.5 * float((moments[f] * least).sum()), 0.0)
-        return 0.5 * (reduced + reduced.T), moments[p] - cross @ least, left
+        return reduced, moments[p] - cross @ least, left
 
     def start(self, coef: Any) -> None:
         """Move to given coefficients; blocks that are kept at zero, and signs that are ruled out, are set to zero."""
@@ -209,6 +214,7 @@ class _Moments:
             return
         gram, _, linear, gradient, W, _ = self.quadratic
         W[...] = coef if self.rows is None else np.asarray(coef)[self.rows]
+        W[gram[0].diagonal() <= 0.0] = 0.0  # all have some strength, and these gain nothing
         barred = self.shrink.l2 == np.inf
         if barred.any():
             W[np.repeat(barred, np.diff(self.shrink.ptr))] = 0.0

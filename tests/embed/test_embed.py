@@ -262,3 +262,11 @@ def test_signs_hold_rows_that_are_not_penalised():
 def test_an_empty_batch_has_no_solution():
     found = embed.solve_batch(np.eye(3), np.zeros((0, 3, 2)), np.zeros(0), embed.blocks(3, 1.0))
     assert found.coef.shape == (0, 3, 2) and found.active.shape == (0, 3) and found.gap.shape == (0,)
+
+
+def test_a_start_on_rows_that_free_ones_explain():
+    """What is left of their curvature is rounding, by which no sweep came back from a start."""
+    X, Y = data(n=12, p=40)
+    penalty = embed.blocks(40, [0.0] * 15 + [1.0] * 25)
+    found = embed.solve_gram(*moments(X, Y), penalty, coef=np.ones((40, 4)), tol=TOL)
+    assert found.converged and not found.coef[15:].any()
