@@ -165,13 +165,30 @@ def as_representable(opened: Opened, outcome: Outcome, tol: float) -> Outcome:
     coef, intercept = scaling.inwards(coef), scaling.targets_inwards(intercept)
     if np.array_equal(coef, outcome.coef) and np.array_equal(intercept, outcome.intercept):
         return outcome
-    certificate = check_point(problem, coef, intercept).certificate
+    return _certified_again(opened, outcome, coef, intercept, tol)
+
+
+def _certified_again(
+    opened: Opened, outcome: Outcome, coef: np.ndarray, intercept: np.ndarray, tol: float
+) -> Outcome:
+    """The outcome at other coefficients and intercepts, those that can be held."""
+    certificate = check_point(opened.problem, coef, intercept).certificate
     status = outcome.status
     if status.converged:
-        status = verdict(certificate, tol, float(np.finfo(dtype).eps)) or Status.STALLED
+        eps = float(np.finfo(opened.problem.design.dtype).eps)
+        status = verdict(certificate, tol, eps) or Status.STALLED
     return replace(
         outcome, coef=coef, intercept=intercept, certificate=certificate, status=status, factors=None
     )
+
+
+def as_rounded(opened: Opened, outcome: Outcome, tol: float) -> Outcome:
+    """The outcome, its certificate taken again where float32 rounds coefficients once more on the way to the units of X."""
+    problem, dtype = opened.problem, np.dtype(np.float32)
+    if opened.divisor is None or problem.design.dtype != dtype or not outcome.coef.any():
+        return outcome
+    coef = opened.standardized(opened.in_units(outcome.coef).astype(np.float64))
+    return _certified_again(opened, outcome, coef, outcome.intercept, tol)
 
 
 def as_result(opened: Opened, outcome: Outcome, monitor: Monitor) -> FitResult:

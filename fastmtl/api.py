@@ -17,6 +17,7 @@ from ._run import (
     as_dual,
     as_representable,
     as_result,
+    as_rounded,
     as_start,
     check_controls,
     handed_back,
@@ -150,7 +151,7 @@ def fit(
             monitor.outwards = at.scaling and at.scaling.certificate
             settings = Settings(at.backend.kernels, float(tol), int(max_iter), monitor)
             outcome = choose(at.problem, settings).run(at.problem, as_start(warm_start, at))
-            return as_representable(at, outcome, tol)
+            return as_rounded(at, as_representable(at, outcome, tol), tol)
 
         try:
             outcome, _ = served(opened, run)

@@ -247,11 +247,7 @@ def rounding(drawn: Drawn, judgement: Any, scale: float = 1.0) -> Any:
     terms = sum(np.shape(drawn.X))
     residual = np.sqrt(2.0 * max(judgement.primal, judgement.null, 0.0)) * judgement.magnitude
     largest = (max(scale, 1.0) * judgement.null + judgement.primal + judgement.terms) * spread(drawn)
-    slack = 4.0 * terms * EPS * (residual + largest) + (terms * EPS * judgement.magnitude) ** 2 + TINY
-    if drawn.keywords["standardize"] and drawn.dense.dtype == np.float32:
-        # Coefficients in X's units are rounded once more after they were certified in standard deviations.
-        slack += float(np.finfo(np.float32).eps) * np.sqrt(min(max(judgement.relative_gap, TOL), 1)) * largest
-    return slack
+    return 4.0 * terms * EPS * (residual + largest) + (terms * EPS * judgement.magnitude) ** 2 + TINY
 
 
 def agree(drawn: Drawn, first: Any, coef: np.ndarray, intercept: np.ndarray, gap: float) -> None:

@@ -269,3 +269,16 @@ def test_means_that_overflow_under_the_trace_norm(ridge):
     assert fastmtl.fit(X, TARGETS["poisson"], penalty, loss="poisson", warm_start=far).status == "optimal"
     with pytest.raises(ValueError, match="overflows"):
         fastmtl.certify(X, TARGETS["poisson"], far, penalty=penalty, loss="poisson")
+
+
+@pytest.mark.parametrize("penalty", ["l21", "trace"])
+@pytest.mark.parametrize("loss", ["squared", "huber"])
+def test_the_certificate_is_of_the_coefficients_returned(penalty, loss):
+    """Those in float32 are rounded once more on the way from standard deviations to the units of X."""
+    rng = np.random.default_rng(0)
+    X = (rng.standard_normal((40, 15)) * 10.0 ** rng.uniform(-2, 2, 15)).astype(np.float32)
+    settings = {"loss": loss, "standardize": True}
+    alpha = 0.1 * fastmtl.alpha_max(X, Y := rng.standard_normal((40, 3)), penalty, **settings)
+    fit = fastmtl.fit(X, Y, penalty, alpha=alpha, tol=1e-3, **settings)
+    proof = fastmtl.certify(X, Y, fit.coef, fit.intercept, penalty=penalty, alpha=alpha, **settings)
+    assert fit.coef.dtype == np.float32 and fit.certificate.primal == proof.primal
