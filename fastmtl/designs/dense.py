@@ -145,7 +145,7 @@ class DenseDesign(Design):
         return [slice(low, min(length, low + step)) for low in range(0, length, step)]
 
     def second_moments(self, weight: Array, centre: Array | None = None, *, single: bool = False) -> Array:
-        even = np.ptp(weight) == 0.0
+        even = np.ptp(weight) == 0.0 < weight[0]
         factor = float(weight[0]) if even else 1.0
         dtype = np.float32 if single else np.float64
 
