@@ -176,7 +176,7 @@ def evaluate_factored(
 def recheck(problem: Problem, check: Check, coef: Array, rows: Array) -> Check:
     """The check of the same coefficients under another strength of the penalty: no pass over the data."""
     bound = scaled_bound(problem, check.scores, check.bound.cross, check.bound.square, check.norms)
-    if len(problem.sign_free):
+    if len(problem.sign_free) and check.direction is not None:
         bound = dual_bound(problem, check.direction)
     primal = check.loss + penalty_value(problem, coef, rows)
     certificate = assemble(problem, primal, bound, is_zero=not coef.any())

@@ -307,6 +307,7 @@ def _outcomes(opened: Opened, strengths: list[float], settings: Settings, start:
     """Outcomes along the path, through the solver's own path when it has one."""
     penalty = opened.problem.penalty
     penalties = [penalty.with_alpha(float(alpha)) for alpha in strengths]
+    choose(opened.with_penalty(penalties[-1]).problem, settings)  # at alpha = 0 what no solver covers
     first = opened.with_penalty(penalties[0]).problem
     solver = choose(first, settings)
     if hasattr(solver, "run_path"):

@@ -51,6 +51,7 @@ class BlockPenalty(Penalty):
         if kept is None or alpha != self.alpha or len(kept.l1) != p:
             unit = self._unit(p)
             alpha = 1.0 if self.alpha is None else self.alpha
+            unit = unit if alpha > 0 else in_rows(unit)
             kept = unit._replace(l1=times(alpha, unit.l1), l2=times(alpha, unit.l2), ridge=alpha * unit.ridge)
             object.__setattr__(self, "_kept_form", (self.alpha, kept))
         return kept
@@ -149,6 +150,13 @@ def _value(W: Array, form: Lowered) -> float:
     used, bent = (norms > 0) & (form.l2 > 0), form.ridge > 0
     total = float(form.l2[used] @ norms[used]) + 0.5 * float(form.ridge[bent] @ norms[bent] ** 2)
     return total + _l1_value(W, form.l1)
+
+
+def in_rows(form: Lowered) -> Lowered:
+    """The form with a block for every row: at alpha = 0 nothing ties them, and some may be excluded beside free ones."""
+    sizes = np.diff(form.ptr)
+    ptr = np.arange(len(form.l1) + 1)
+    return form._replace(ptr=ptr, l2=np.repeat(form.l2, sizes), ridge=np.repeat(form.ridge, sizes))
 
 
 def times(alpha: float, strengths: Array) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .._arrays import Array
 from ._base import Lowered, Penalty, check_alpha
-from ._block import BlockPenalty, times
+from ._block import BlockPenalty, in_rows, times
 from .trace import Trace
 
 LARGEST = 1e300
@@ -56,6 +56,7 @@ class RescaledBlocks(BlockPenalty):
     def lower(self, p: int) -> Lowered:
         unit = self._unit(p)
         alpha = 1.0 if self.alpha is None else self.alpha
+        unit = unit if alpha > 0 else in_rows(unit)
         rows = self.columns if unit.order is None else self.columns[unit.order]
         blocks = rows[unit.ptr[:-1]]
         ridge = _shifted(alpha * unit.ridge, -2 * blocks)

@@ -282,3 +282,40 @@ def test_the_certificate_is_of_the_coefficients_returned(penalty, loss):
     fit = fastmtl.fit(X, Y, penalty, alpha=alpha, tol=1e-3, **settings)
     proof = fastmtl.certify(X, Y, fit.coef, fit.intercept, penalty=penalty, alpha=alpha, **settings)
     assert fit.coef.dtype == np.float32 and fit.certificate.primal == proof.primal
+
+
+@pytest.mark.parametrize("loss", TARGETS)
+def test_a_path_that_ends_without_a_penalty(loss):
+    """At alpha = 0 some rows of a group are free and some excluded: a block that was neither ended in a ValueError of NumPy."""
+    penalty = SparseGroup(tau=0.3, groups=[0, 0, 0, 1, 1, 1, 1, 0], feature_weights=[np.inf, 1.0] + [1.0] * 6)
+    for data, targets in ((X, TARGETS[loss]), ([X] * 4, list(TARGETS[loss].T))):
+        path = fastmtl.fit_path(data, targets, penalty, alphas=[0.1, 0.02, 0.0], loss=loss)
+        last = fastmtl.fit(data, targets, penalty, alpha=0.0, loss=loss)
+        assert not path.coefs[:, 0].any() and path[2].coef[1:].all()
+        gaps = path[2].certificate.gap + last.certificate.gap
+        assert abs(path[2].certificate.primal - last.certificate.primal) <= gaps + 1e-12
+
+
+def test_signs_without_a_penalty_are_refused_along_a_path_as_in_a_fit():
+    """The path began, and ended stalled."""
+    with pytest.raises(ValueError, match="positive=True and leaves features unpenalised"):
+        fastmtl.fit_path(X, TARGETS["logistic"], L21(positive=True), alphas=[0.1, 0.05, 0.0], loss="logistic")
+
+
+def test_unpenalised_signs_along_a_path():
+    """A check by cached products was asked for the direction of its bound, which it does not have."""
+    rng = np.random.default_rng(277)
+    data = rng.standard_normal((30, 5))
+    targets = data @ rng.standard_normal((5, 3)) + rng.standard_normal((30, 3))
+    penalty = L21(feature_weights=[0.0, 1.0, 1.0, 1.0, 0.0], positive=True)
+    path = fastmtl.fit_path(data, targets, penalty, alphas=[0.3, 0.1, 0.05, 0.01, 0.003])
+    assert all(status == "optimal" for status in path.statuses)
+
+
+def test_tasks_without_weight_on_centred_deviations():
+    """Second moments of weights that are all zero divided by them."""
+    rng = np.random.default_rng(0)
+    data = [rng.standard_normal((n, 12)) + 1e4 for n in (9, 8)]
+    targets = [x[:, 0] - 1e4 + rng.standard_normal(len(x)) for x in data]
+    result = fastmtl.fit(data, targets, alpha=0.1, task_weight=[1.0, 0.0])
+    assert result.status == "optimal" and not result.coef[:, 1].any()
