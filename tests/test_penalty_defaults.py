@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -311,3 +311,19 @@ def test_weights_are_counted_by_group():
         Group(groups=[]).check(8, 1)
     with pytest.raises(ValueError, match=r"groups\[1\] is empty"):
         Group(groups=[[0, 1], [], [2]]).check(3, 1)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
+def test_penalties_are_values(penalty):
+    """Compared and shown by their fields, and not to be changed."""
+    twin = type(penalty)(**{f.name: getattr(penalty, f.name) for f in fields(penalty)})
+    assert twin == penalty and repr(twin) == repr(penalty) and "positive=" in repr(penalty)
+    with pytest.raises(FrozenInstanceError):
+        penalty.positive = True
+
+
+@pytest.mark.parametrize("penalty", [L1, L21, SparseGroup])
+@pytest.mark.parametrize("count", [P - 1, P + 1])
+def test_weights_are_counted(penalty, count):
+    with pytest.raises(ValueError, match=f"feature_weights has {count} entries"):
+        penalty(feature_weights=[1.0] * count).check(P, 2)
