@@ -173,6 +173,7 @@ def _newton(y: Array, weights: Array, offset: Array) -> Array:
 def _newton_from(b: Array, y: Array, weights: Array, offset: Array) -> Array:
     """Newton steps from b, weights with sum one."""
     share = weights @ y
+    b = b - b.mean()  # what shifts all alike would only add to the rounding of values
 
     def value(b: Array) -> float:
         return float(weights @ (_log_sum_exp(offset + b)[:, 0] - np.sum(y * (offset + b), axis=1)))
@@ -189,10 +190,11 @@ def _newton_from(b: Array, y: Array, weights: Array, offset: Array) -> Array:
         even = q / root
         hessian = np.diag(np.ones_like(b)) - even.T @ (weights[:, None] * even) + np.outer(root, root)
         newton = -np.linalg.lstsq(hessian, gradient / root, rcond=None)[0] / root
+        size = np.abs(offset + b).max()  # of the terms of the value, and so of its rounding
         # Iterative scaling always descends; Newton is tried first.
         for step in (*np.ldexp(newton, -np.arange(HALVINGS, like=b)[:, None]), np.log(share) - np.log(mean)):
             trial = value(b + step)
-            if trial <= current + 4 * EPS * (1.0 + current):
+            if trial <= current + 4 * EPS * (1.0 + current + size):
                 break
         else:
             break
