@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -319,3 +321,15 @@ def test_tasks_without_weight_on_centred_deviations():
     targets = [x[:, 0] - 1e4 + rng.standard_normal(len(x)) for x in data]
     result = fastmtl.fit(data, targets, alpha=0.1, task_weight=[1.0, 0.0])
     assert result.status == "optimal" and not result.coef[:, 1].any()
+
+
+def test_alpha_max_where_unpenalised_features_fit_some_counts_in_the_limit_alone():
+    """One task had no dual point, its scores counted as zero, and alpha_max was that of the others."""
+    rng = np.random.default_rng(1)
+    X, Y = rng.standard_normal((12, 10)), rng.poisson(0.6, (12, 3)).astype(float)
+    penalty = L21(feature_weights=[0.0] * 5 + [1.0] * 5)
+    top = fastmtl.alpha_max(X, Y, penalty, loss="poisson")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fastmtl.ConvergenceWarning)
+        at, below = (fastmtl.fit(X, Y, penalty, alpha=a * top, loss="poisson").coef for a in (1.0, 0.99))
+    assert not at[5:].any() and below[5:].any()
