@@ -184,11 +184,11 @@ def _certified_again(
 
 def as_rounded(opened: Opened, outcome: Outcome, tol: float) -> Outcome:
     """The outcome, its certificate taken again where float32 rounds coefficients once more on the way to the units of X."""
-    problem, dtype = opened.problem, np.dtype(np.float32)
-    if opened.divisor is None or problem.design.dtype != dtype or not outcome.coef.any():
+    if opened.divisor is None or opened.problem.design.dtype != np.float32 or not outcome.coef.any():
         return outcome
     coef = opened.standardized(opened.in_units(outcome.coef).astype(np.float64))
-    return _certified_again(opened, outcome, coef, outcome.intercept, tol)
+    again = _certified_again(opened, outcome, coef, outcome.intercept, tol)
+    return replace(again, factors=outcome.factors)
 
 
 def as_result(opened: Opened, outcome: Outcome, monitor: Monitor) -> FitResult:

@@ -24,7 +24,7 @@ MIXING_STEPS = 12
 """Bisections of the exponent of the share of a point well inside that a point outside the domain is mixed with."""
 LEAST_SHARE = 1e-15
 UNFITTED = 1e-6
-"""Size of a gradient of the loss at the null fit that is no rounding of data that unpenalised parameters interpolate."""
+"""Gradient of the loss at the null fit, over the larger of the targets and 1, that is no rounding of interpolated data."""
 ROUNDING = 1e-12
 """Share of a loss that its own rounding may seem to change it by."""
 
@@ -262,8 +262,9 @@ def null_gradient(problem: TaskProblem) -> Array:
     theta = -problem.loss_gradient(own.null_fit())
     dual = own.dual_point(theta)
     # A column that has no dual point because some of its samples are fitted in the limit alone has a gradient all the same.
-    peaks = problem.design.largest(np.abs(theta))
-    lost = (problem.design.largest(np.abs(dual)) == 0.0) & (peaks > UNFITTED) & ~problem.is_quadratic
+    largest = problem.design.largest
+    is_unfitted = largest(np.abs(theta)) > UNFITTED * np.maximum(largest(np.abs(problem.y)), 1.0)
+    lost = (largest(np.abs(dual)) == 0.0) & is_unfitted & ~problem.is_quadratic
     V = problem.correlate(np.where(problem.design.spread(lost), theta, dual))
     V[problem.free] = 0.0
     return V

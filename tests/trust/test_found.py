@@ -333,3 +333,24 @@ def test_alpha_max_where_unpenalised_features_fit_some_counts_in_the_limit_alone
         warnings.simplefilter("ignore", fastmtl.ConvergenceWarning)
         at, below = (fastmtl.fit(X, Y, penalty, alpha=a * top, loss="poisson").coef for a in (1.0, 0.99))
     assert not at[5:].any() and below[5:].any()
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e12])
+def test_alpha_max_where_unpenalised_features_interpolate(size):
+    """What rounding leaves of targets of any size is no gradient."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((6, 10)), size * rng.standard_normal((6, 2))
+    penalty = L21(feature_weights=[0.0] * 7 + [1.0] * 3)
+    assert fastmtl.alpha_max(X, Y, penalty, loss="huber") == 0.0
+
+
+def test_rounded_coefficients_keep_their_factors():
+    """Those of a low rank lost them where float32 rounds them on the way from standard deviations."""
+    rng = np.random.default_rng(0)
+    X = (rng.standard_normal((300, 120)) * 10.0 ** rng.uniform(-2, 2, 120)).astype(np.float32)
+    Y = X @ rng.standard_normal((120, 2)) @ rng.standard_normal((2, 60))
+    alpha = 0.3 * fastmtl.alpha_max(X, Y, "trace", standardize=True)
+    fit = fastmtl.fit(X, Y, "trace", alpha=alpha, standardize=True)
+    assert fit.low_rank is not None and fit.rank <= 2
+    U, V = fit.factors()
+    np.testing.assert_allclose(U @ V.T, fit.coef, rtol=0, atol=1e-5 * np.abs(fit.coef).max())
