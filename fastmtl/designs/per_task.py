@@ -227,13 +227,15 @@ class OwnDesigns(TaskDesign):
 
     def centred(self) -> tuple[TaskDesign, Array] | None:
         means = [far_means(base) for base in self.bases]
-        bases = [
-            base if m is None else ShiftedDesign(base, m) for base, m in zip(self.bases, means, strict=True)
-        ]
         if all(mean is None for mean in means):
             return None
         columns = [np.zeros(self.p) if mean is None else mean for mean in means]
-        return OwnDesigns(bases, self.widths), np.repeat(np.stack(columns, axis=1), self.widths, axis=1)
+        return self._less(means), np.repeat(np.stack(columns, axis=1), self.widths, axis=1)
+
+    def _less(self, means: list[Array | None]) -> OwnDesigns:
+        """The same map, the columns of every X less their means where those are given."""
+        pairs = zip(self.bases, means, strict=True)
+        return OwnDesigns([b if m is None else ShiftedDesign(b, m) for b, m in pairs], self.widths)
 
     def check_finite(self, name: str = "X") -> None:
         for i, base in enumerate(self.bases):

@@ -11,7 +11,6 @@ from .._arrays import Array
 from .device import DeviceDesign
 from .per_task import OwnDesigns, SharedDesign, TaskDesign
 from .scaled import ScaledDesign
-from .shifted import far_means
 
 
 class ResidentTasks(OwnDesigns):
@@ -39,13 +38,13 @@ class ResidentTasks(OwnDesigns):
         widths = [design.t] if isinstance(design, SharedDesign) else getattr(design, "widths", ())
         bases, scales = [], []
         for base in given:
-            scale = np.ones(base.p)
+            scale: Array | None = None
             if type(base) is ScaledDesign:
                 base, scale = base.base, base.scale
             if not isinstance(base, DeviceDesign) or base.is_streamed:
                 return None
             bases.append(base)
-            scales.append(scale)
+            scales.append(np.ones(base.p) if scale is None else scale)
         return cls(bases, widths, scales)
 
     def up(self, A: Array) -> Any:
@@ -97,16 +96,13 @@ class ResidentTasks(OwnDesigns):
         return ResidentTasks(bases, widths, scales)
 
     def centred(self) -> tuple[TaskDesign, Array] | None:
-        means = [far_means(base) for base in self._there]
-        if all(mean is None for mean in means):
-            return None
-        bases = [
-            base if mean is None else base.shifted_there(mean)
-            for base, mean in zip(self._there, means, strict=True)
-        ]
-        columns = [np.zeros(self.p) if mean is None else mean for mean in means]
-        centre = np.repeat(np.stack(columns, axis=1), self.widths, axis=1) / self._divisor
-        return ResidentTasks(bases, self.widths, self._scales), centre
+        found = super().centred()
+        return found and (found[0], found[1] / self._divisor)
+
+    def _less(self, means: list[Array | None]) -> OwnDesigns:
+        pairs = zip(self._there, means, strict=True)
+        bases = [base if mean is None else base.shifted_there(mean) for base, mean in pairs]
+        return ResidentTasks(bases, self.widths, self._scales)
 
     def as_given(self, A: Any) -> Any:
         return super().as_given(self.home(A))

@@ -29,7 +29,7 @@ def douglas_rachford(
     tol: float,
     max_iter: int,
     late: Callable[[], bool],
-    rounding: float = 0.0,
+    rounding: float,
 ) -> None:
     """Descend in place on `quadratic + penalty` until the duality gap is at most `tol` (absolute).
 
