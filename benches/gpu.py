@@ -110,9 +110,8 @@ def data(case: Case) -> tuple[Any, np.ndarray]:
             X[:, low : low + 1024] = rng.standard_normal((case.n, min(1024, case.p - low)))
     W = rng.standard_normal((min(20, case.p), case.t))
     Y = X[:, :: max(1, case.p // len(W))][:, : len(W)] @ W + rng.standard_normal((case.n, case.t))
-    return X, (Y > 0) * 1.0 if case.loss == "logistic" else Y.argmax(
-        axis=1
-    ) if case.loss == "multinomial" else Y
+    labels = {"logistic": lambda: (Y > 0) * 1.0, "multinomial": lambda: Y.argmax(axis=1)}
+    return X, labels.get(case.loss, lambda: Y)()
 
 
 def median(action: Callable[[], Any], finish: Callable[[], Any] = lambda: None) -> tuple[float, Any]:

@@ -244,7 +244,7 @@ def test_thresholds_at_their_edges():
     soft = plain(_shrink.threshold)
     for positive in (False, True):
         for value in (0.0, 1.0, -1.0, 0.5):
-            assert soft(value, 1.0, positive) == 0.0
+            assert soft(value, 1.0, positive) == 0.0 and not np.signbit(soft(value, 1.0, positive))
         assert soft(1.5, 1.0, positive) == 0.5 and soft(-1.5, 1.0, positive) == (0.0 if positive else -0.5)
         assert soft(2.0, 0.0, positive) == 2.0 and soft(-2.0, 0.0, positive) == (0.0 if positive else -2.0)
 
